@@ -3,7 +3,7 @@
 
 nbdev stages the notebooks in _proc/ as it does for Quarto, and smalldocs renders them from the same _quarto.yml.
 """
-import shutil, subprocess, sys
+import re, shutil, subprocess, sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +19,22 @@ def stage():
     refresh_quarto_yml(); _build_modidx(); nbdev_sidebar.__wrapped__(); proc_nbs(force=True, n_workers=2)
 
 
+def rename():
+    "smalldocs does not read nbdev's `output-file`: name the staged notebooks after their pages instead, also where others link to them."
+    pages = {}
+    for notebook in STAGE.glob('*.ipynb'):
+        text = notebook.read_text(encoding='utf-8')
+        found = re.search(r'^\s*"output-file: (.+?)\.html\\n",\n', text, re.M)
+        if not found: continue
+        notebook.unlink()
+        pages[notebook.name] = f'{found[1]}.ipynb'
+        (STAGE/pages[notebook.name]).write_text(text.replace(found[0], ''), encoding='utf-8')
+    for file in [*STAGE.glob('*.ipynb'), STAGE/'sidebar.yml']:
+        text = file.read_text(encoding='utf-8')
+        for old, new in pages.items(): text = text.replace(old, new)
+        file.write_text(text, encoding='utf-8')
+
+
 def render():
     subprocess.run(['smalldocs', 'render', '--strict', str(STAGE)], check=True)
     subprocess.run(['smalldocs', 'check', str(STAGE)], check=True)
@@ -27,7 +43,7 @@ def render():
 
 
 if __name__ == '__main__':
-    stage()
+    stage(); rename()
     try: render()
     except subprocess.CalledProcessError as e: sys.exit(f'docs: {" ".join(map(str, e.cmd[:2]))} found something; see above.')
     print(f"docs: {sum(1 for _ in (ROOT/'_docs').rglob('*.html'))} pages in _docs")

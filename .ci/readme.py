@@ -30,7 +30,7 @@ def readme():
         else:
             if not HIDDEN.search(cell.source): parts.append(f'```python\n{cell.source.strip()}\n```')
             parts.extend(outputs(cell))
-    text = '\n\n'.join(p for p in parts if p).replace('](images/', '](nbs/images/') + '\n'
+    text = re.sub(r'\]\((images/|\w+\.ipynb)', r'](nbs/\1', '\n\n'.join(p for p in parts if p)) + '\n'
     return '<!-- made from nbs/index.ipynb by .ci/readme.py; edit that -->\n\n' + text
 
 

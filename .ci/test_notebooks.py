@@ -11,7 +11,7 @@ NBS = Path(__file__).resolve().parent.parent/'nbs'
 
 def passes(notebook, flags):
     start = time.time()
-    command = ['nbdev_test', '--path', str(notebook), '--n_workers', '0'] + (['--flags', flags] if flags else [])
+    command = [str(Path(sys.executable).with_name('nbdev_test')), '--path', str(notebook), '--n_workers', '0'] + (['--flags', flags] if flags else [])
     done = subprocess.run(command, capture_output=True, text=True)
     print(f"{'passed' if done.returncode == 0 else 'FAILED'}  {notebook.name:32} {time.time() - start:5.1f} s", flush=True)
     if done.returncode: print(done.stdout[-4000:], done.stderr[-4000:], sep='\n', flush=True)

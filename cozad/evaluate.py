@@ -190,8 +190,8 @@ def summary(
     wide = table.pivot(index=list(rows), columns=list(columns), values='value')
     return wide.loc[list(rows.itertuples(index=False, name=None)), list(columns.itertuples(index=False, name=None))].to_string(na_rep='n/a', float_format='{:.1f}'.format)
 
-# %% ../nbs/12_evaluate.ipynb #315f2ec6
-DEMO = Config(backbone='lite0', epochs=20, patches=64)
+# %% ../nbs/12_evaluate.ipynb #11ca5172
+DEMO = Config(backbone='lite0', epochs=40, batch_size=4, patches=64) # small batches: 160 images would make only ten steps of 16 in an epoch
 
 
 def demo(

@@ -114,7 +114,7 @@ def step(
     opt.zero_grad(); loss.backward(); opt.step()
     return dict(loss=loss.item(), margin=margin.item(), told_apart=(normal > noisy).float().mean().item())
 
-# %% ../nbs/08_learner.ipynb #597d2af7
+# %% ../nbs/08_learner.ipynb #ea17e380
 def train(
     features:Features, # raw maps of the training images, all normal
     config:Config, # everything else
@@ -131,7 +131,7 @@ def train(
     with tqdm(steps(features, config), total=total, unit='step', desc='training', disable=None if progress else True) as bar:
         for epoch, images in bar:
             row = step(head, opt, draw_patches(features, images, config, cells).to(device), config, noise)
-            if not math.isfinite(row['loss']): raise FloatingPointError(f'train: the loss is {row["loss"]} in epoch {epoch}, step {bar.n}; try smaller learning rates.')
+            if not math.isfinite(row['loss']): raise FloatingPointError(f'train: the loss is {row["loss"]} in epoch {epoch}, step {len(rows)}; try smaller learning rates.')
             rows.append(dict(epoch=epoch, **row)); bar.set_postfix(epoch=epoch, loss=f'{row["loss"]:.3f}')
     return head.eval(), pd.DataFrame(rows).groupby('epoch').mean()
 

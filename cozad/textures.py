@@ -76,42 +76,42 @@ def _cloud(rng, radius): # a ragged blob: a disc whose border is moved by smooth
     noise = gaussian_filter(rng.normal(size=(SIZE, SIZE)), 5)
     return np.clip((r - np.hypot(yy - y, xx - x) + 4 * noise / noise.std()) / 4, 0, 1)
 
-# %% ../nbs/01_textures.ipynb #f59950aa
+# %% ../nbs/01_textures.ipynb #4af990d8
 def scratch(image:np.ndarray, rng:np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    "A thin arc, lighter or darker by 0.15 to 0.4."
+    "A thin arc, lighter or darker by 0.3 to 0.6."
     start, bend, end = rng.uniform(8, SIZE - 8, (3, 2))
     t = np.linspace(0, 1, 60)[:, None]
     curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t ** 2 * end
     line = Image.new('L', (4 * SIZE, 4 * SIZE))
-    ImageDraw.Draw(line).line([tuple(4 * p) for p in curve], fill=255, width=int(rng.integers(5, 11)))
+    ImageDraw.Draw(line).line([tuple(4 * p) for p in curve], fill=255, width=int(rng.integers(8, 15)))
     alpha = np.asarray(line.resize((SIZE, SIZE), Image.BOX), np.float32) / 255
-    return blend(image, image + rng.choice([-1, 1]) * rng.uniform(.15, .4), alpha)
+    return blend(image, image + rng.choice([-1, 1]) * rng.uniform(.3, .6), alpha)
 
-# %% ../nbs/01_textures.ipynb #0dff8cff
+# %% ../nbs/01_textures.ipynb #e95f6c48
 def stain(image:np.ndarray, rng:np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    "A ragged blob, 0.6 to 0.85 or 1.15 to 1.4 times as bright."
-    factor = rng.uniform(.6, .85) if rng.random() < .5 else rng.uniform(1.15, 1.4)
-    return blend(image, image * factor, _cloud(rng, (8, 20)))
+    "A ragged blob, 0.35 to 0.6 or 1.5 to 2 times as bright."
+    factor = rng.uniform(.35, .6) if rng.random() < .5 else rng.uniform(1.5, 2)
+    return blend(image, image * factor, _cloud(rng, (12, 24)))
 
 
 def blur(image:np.ndarray, rng:np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    "A ragged blob without detail: a Gaussian of 2 to 4 pixels."
-    return blend(image, gaussian_filter(image, (*[rng.uniform(2, 4)] * 2, 0)), _cloud(rng, (12, 24)))
+    "A ragged blob without detail: a Gaussian of 4 to 6 pixels."
+    return blend(image, gaussian_filter(image, (*[rng.uniform(4, 6)] * 2, 0)), _cloud(rng, (16, 28)))
 
-# %% ../nbs/01_textures.ipynb #77e4f4f2
+# %% ../nbs/01_textures.ipynb #d1b37d25
 def dent(image:np.ndarray, rng:np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     "A disc warped towards its centre."
-    _, (y, x), radius = _disc(rng, 12, 26)
+    _, (y, x), radius = _disc(rng, 18, 32)
     yy, xx = np.mgrid[:SIZE, :SIZE]
     distance = np.hypot(yy - y, xx - x)
-    pull = rng.uniform(.5, .9) * np.clip(1 - distance / radius, 0, 1)
+    pull = rng.uniform(1.5, 3) * np.clip(1 - distance / radius, 0, 1)
     warped = [map_coordinates(image[..., c], [yy + pull * (yy - y), xx + pull * (xx - x)], order=1, mode='nearest') for c in range(3)]
     return blend(image, np.stack(warped, 2), (distance < radius).astype(float))
 
-# %% ../nbs/01_textures.ipynb #cb207199
+# %% ../nbs/01_textures.ipynb #e6a92800
 def cut_paste(image:np.ndarray, rng:np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    "A square of 16 to 36 pixels from elsewhere in the image, turned by a quarter or half."
-    n = int(rng.integers(16, 37))
+    "A square of 24 to 48 pixels from elsewhere in the image, turned by a quarter or half."
+    n = int(rng.integers(24, 49))
     (y0, x0), (y1, x1) = rng.integers(0, SIZE - n, (2, 2))
     painted, alpha = image.copy(), np.zeros((SIZE, SIZE))
     painted[y1:y1 + n, x1:x1 + n] = np.rot90(image[y0:y0 + n, x0:x0 + n], int(rng.integers(1, 4)))
@@ -120,12 +120,12 @@ def cut_paste(image:np.ndarray, rng:np.random.Generator) -> tuple[np.ndarray, np
 
 
 def missing_part(image:np.ndarray, rng:np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    "A polygon of five corners in the median colour, with grain."
-    _, (y, x), radius = _disc(rng, 9, 20)
+    "A polygon of five corners, nearly black or nearly white, whichever is further from the median, with grain."
+    _, (y, x), radius = _disc(rng, 12, 24)
     angles = np.sort(rng.uniform(0, 2 * np.pi, 5)) + np.linspace(0, .8, 5)
     corners = [(x + radius * np.cos(a), y + radius * np.sin(a)) for a in angles]
     shape = Image.new('L', (SIZE, SIZE)); ImageDraw.Draw(shape).polygon(corners, fill=255)
-    flat = np.median(image, (0, 1)) + .02 * rng.normal(size=(SIZE, SIZE, 1))
+    flat = (.1 if np.median(image) > .5 else .9) + .02 * rng.normal(size=(SIZE, SIZE, 1))
     return blend(image, flat, np.asarray(shape) / 255)
 
 # %% ../nbs/01_textures.ipynb #99944fb4
@@ -155,21 +155,25 @@ def damage(
         if tries[-1][0] >= .03: break
     return max(tries, key=lambda t: t[0])[1:]
 
-# %% ../nbs/01_textures.ipynb #a987d49c
+# %% ../nbs/01_textures.ipynb #e10958ee
 VERSION = 1 # to be raised whenever the pictures change
 COUNTS = dict(train=40, test=20, defect=5) # images per category, and per defect
 
 
 def _write_category(folder, category, rng): # all images of one category
-    photo = photograph(category)
+    photo, seen = photograph(category), set()
+    def fresh(split): # a crop that was not drawn before
+        while (key := (image := crop(side(photo, split), rng)).tobytes()) in seen: pass
+        seen.add(key)
+        return image
     def save(picture, *where):
         path = folder.joinpath(category, *where); path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.uint8(np.round(255 * picture))).save(path, compress_level=1)
     for split in ('train', 'test'):
-        for i in range(COUNTS[split]): save(crop(side(photo, split), rng), split, 'good', f'{i:03}.png')
+        for i in range(COUNTS[split]): save(fresh(split), split, 'good', f'{i:03}.png')
     for name, defect in DEFECTS.items():
         for i in range(COUNTS['defect']):
-            broken, mask = damage(crop(side(photo, 'test'), rng), defect, rng)
+            broken, mask = damage(fresh('test'), defect, rng)
             save(broken, 'test', name, f'{i:03}.png'); save(mask, 'ground_truth', name, f'{i:03}_mask.png')
 
 # %% ../nbs/01_textures.ipynb #603bb55d
