@@ -210,18 +210,22 @@ def demo(
     draw_maps(model, backbone, samples, out/'maps.png')
     return table
 
-# %% ../nbs/12_evaluate.ipynb #db64c493
+# %% ../nbs/12_evaluate.ipynb #f1f8181c
 def draw_maps(
     model:Model,
     backbone:Backbone,
     samples:Sequence[Sample],
     path:Path, # of the picture
 ) -> Path:
-    "One defective test image of each category: image, truth and map, on one scale."
-    defective = pick(samples, 'test', 1)
-    shown = [max((s for s in defective if s.category == c), key=lambda s: load_mask(s).sum()) for c in sorted({s.category for s in defective})]
-    scores = score(extract(backbone, shown, model.config.size, progress=False), scorers_of(model, controls=False), model.config, model.head.adaptor.weight.device)['SimpleNet']
-    maps = anomaly_map(scores, model.config.size, model.config.map_sigma)
+    "The defective test image of median score of each category: image, truth and map, on one scale."
+    shown, found = [], []
+    for category in sorted({s.category for s in pick(samples, 'test', 1)}):
+        tests = pick(samples, 'test', None, [category])
+        scores = score(extract(backbone, tests, model.config.size, progress=False), scorers_of(model, controls=False), model.config, model.head.adaptor.weight.device)['SimpleNet']
+        defective = torch.tensor([i for i, s in enumerate(tests) if s.label])
+        median = defective[image_scores(scores)[defective].argsort()[len(defective) // 2]]
+        shown.append(tests[median]); found.append(scores[median])
+    maps = anomaly_map(torch.stack(found), model.config.size, model.config.map_sigma)
     titles = [f"{s.category}\n{'trained on' if any(s.category in c for c in model.source.values()) else 'unseen'}" for s in shown]
     figure = plots.show_maps([load_image(s.path, model.config.size) for s in shown], [load_mask(s, model.config.size) for s in shown], maps, titles)
     temporary = path.with_name(f'.{path.name}'); figure.savefig(temporary, bbox_inches='tight'); os.replace(temporary, path)

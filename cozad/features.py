@@ -233,7 +233,7 @@ def _compute(backbone, samples, size, folder, batch_size, progress):
             done += len(batch); bar.update(len(batch))
     for array in arrays: array.flush()
 
-# %% ../nbs/02_features.ipynb #a5fc4e2c
+# %% ../nbs/02_features.ipynb #983f8051
 def _cached(backbone, samples, size, root, batch_size, progress):
     "The maps of one group of samples as read-only arrays, computed when `cache_problem` has one."
     manifest = _manifest(backbone, samples, size)
@@ -247,8 +247,10 @@ def _cached(backbone, samples, size, root, batch_size, progress):
             _compute(backbone, samples, size, temporary, batch_size, progress)
             manifest['checksums'] = {name: _checksum(temporary/name) for name in names}
             (temporary/'manifest.json').write_text(json.dumps(manifest))
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.rename(folder)
+            if problem != 'absent': shutil.rmtree(folder, ignore_errors=True)
+            try: temporary.rename(folder)
+            except OSError: # another program was faster
+                if cache_problem(folder, manifest): raise
         finally: shutil.rmtree(temporary, ignore_errors=True)
     return [np.load(folder/name, mmap_mode='r') for name in names]
 

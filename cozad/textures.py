@@ -176,7 +176,7 @@ def _write_category(folder, category, rng): # all images of one category
             broken, mask = damage(fresh('test'), defect, rng)
             save(broken, 'test', name, f'{i:03}.png'); save(mask, 'ground_truth', name, f'{i:03}_mask.png')
 
-# %% ../nbs/01_textures.ipynb #603bb55d
+# %% ../nbs/01_textures.ipynb #ca6ff940
 def make_textures(
     root:Path|None=None, # where to put them; by default in `cache_dir()`
     seed:int=0, # other crops, other defects
@@ -193,7 +193,10 @@ def make_textures(
     try:
         for k, category in enumerate(PHOTOGRAPHS): _write_category(temporary, category, np.random.default_rng([seed, k]))
         (temporary/'made.json').write_text(note); temporary.chmod(0o755)
-        if root.is_dir(): root.rmdir()
-        temporary.rename(root)
+        try:
+            if root.is_dir(): root.rmdir()
+            temporary.rename(root)
+        except OSError: # another program was faster
+            if not made.is_file(): raise
     finally: shutil.rmtree(temporary, ignore_errors=True)
     return root
