@@ -8,11 +8,11 @@ __all__ = ['SUFFIXES', 'NORMAL', 'ANOMALOUS', 'READERS', 'BENCHMARKS', 'MODES', 
            'load_mask', 'normalise', 'ImageDataset', 'Report', 'check', 'cache_dir']
 
 # %% ../nbs/00_data.ipynb #22fb6deb
-import csv, hashlib, json, os
+import csv, hashlib, importlib, io, json, os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ class Sample:
     label:int # 0 normal, 1 anomalous
     category:str # what it shows, such as 'bottle'
     split:str # 'train' or 'test'
-    mask:Path|None=None # a picture of the defect: every pixel above 0 is defective
+    mask:Path|None=None # a picture of the defect: every pixel above 0 (in a JPEG, above 127) is defective
     defect:str='' # name of the defect's folder, '' when normal
 
 # %% ../nbs/00_data.ipynb #b896a3c4
@@ -64,6 +64,10 @@ def _root(root):
     if not root.is_dir(): raise ValueError(f'{root} is not a folder.')
     return root
 
+def _lacks(root, what, example):
+    "The error for a tree of another layout."
+    return ValueError(f'{root} holds no {what}; this layout has files such as {example}.')
+
 def _name(folder):
     "The folder's name, also for '.' and '..'."
     return os.path.basename(os.path.abspath(folder))
@@ -95,9 +99,12 @@ def _categories(folder, depth=2):
 def read_mvtec(
     root:Path|str, # one category, or a folder of categories
 ) -> list[Sample]:
-    "Read `CATEGORY/{train,test}/{good,DEFECT}` with masks in `CATEGORY/ground_truth/DEFECT`."
+    "Read `CATEGORY/{train,test}/{good,DEFECT}` with masks in `CATEGORY/ground_truth/DEFECT`. Raises ValueError for another layout."
     folders = _categories(_root(root))
-    if not folders: raise ValueError(f'{root} holds no category: no folder called train or test in it, nor up to two levels below.')
+    example = 'bottle/train/good/000.png'
+    if not folders: raise _lacks(root, 'category, that is no folder called train or test, here or up to two levels below', example)
+    for f in folders:
+        if not any(_folders(split, *NORMAL) for split in _folders(f, 'train', 'test')): raise _lacks(f, f'folder called {" or ".join(NORMAL)} in train or test', example)
     twice = [name for name, times in Counter(map(_name, folders)).items() if times > 1]
     if twice: raise ValueError(f'{root} holds the category {twice[0]} more than once: name a folder further down.')
     return _in_order(s for f in folders for s in _mvtec_category(f))
@@ -106,20 +113,23 @@ def read_mvtec(
 def _meta_sample(file, split, category, entry):
     "One entry of a `meta.json` as a sample."
     place = lambda path: file.parent/path.replace('\\', '/')
-    try: path, label, mask = place(entry['img_path']), int(entry['anomaly']), entry.get('mask_path')
-    except (KeyError, ValueError, TypeError) as e: raise ValueError(f'{file}: an entry of {split}/{category} lacks a valid img_path or anomaly.') from e
+    try: path, label, mask = place(entry['img_path']), {0: 0, 1: 1}[int(entry['anomaly'])], entry.get('mask_path')
+    except (KeyError, ValueError, TypeError, AttributeError) as e: raise ValueError(f'{file}: an entry of {split}/{category} lacks a valid img_path or anomaly.') from e
     return Sample(path, label, category, split, place(mask) if label and mask else None, entry.get('specie_name', '') if label else '')
 
 def read_meta(
     root:Path|str, # the folder of `meta.json`, or a JSON file
 ) -> list[Sample]:
-    "Read `{train|test: {class: [{img_path, mask_path, cls_name, specie_name, anomaly}]}}`."
+    "Read `{train|test: {class: [{img_path, mask_path, cls_name, specie_name, anomaly}]}}`. Raises ValueError for anything else."
     file = Path(root).expanduser()
     if file.suffix.lower() != '.json': file = file/'meta.json'
-    try: phases = {phase.lower(): classes for phase, classes in json.loads(file.read_text(encoding='utf-8')).items()}
-    except (OSError, ValueError, AttributeError) as e: raise ValueError(f'{file} is missing or no valid meta.json.') from e
-    return _in_order(_meta_sample(file, split, category, entry) for split in ('train', 'test')
-                     for category, entries in phases.get(split, {}).items() for entry in entries)
+    try: phases = {phase.lower(): {c: list(entries) for c, entries in classes.items()} for phase, classes in json.loads(file.read_text(encoding='utf-8')).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as e:
+        raise ValueError(f'{file} is missing or no valid meta.json, such as {{"test": {{"bottle": [{{"img_path": "bottle/test/good/000.png", "anomaly": 0}}]}}}}.') from e
+    samples = [_meta_sample(file, split, category, entry) for split in ('train', 'test') for category, entries in phases.get(split, {}).items()
+               for entry in entries if not (isinstance(entry, dict) and entry.get('img_path') == '')]
+    drawn = {s.category for s in samples if s.mask and s.mask.is_file()}
+    return _in_order(s if s.category in drawn else replace(s, mask=None) for s in samples)
 
 # %% ../nbs/00_data.ipynb #fdef9f27
 ANOMALOUS = ('anomalous', 'anomaly', 'abnormal', 'bad', 'defect', 'defective', 'ko') # names of folders, in any case
@@ -127,12 +137,12 @@ ANOMALOUS = ('anomalous', 'anomaly', 'abnormal', 'bad', 'defect', 'defective', '
 def read_folder(
     root:Path|str, # a folder with `normal` (or `good`), `anomalous` (or `bad`, `defect`) and perhaps `masks`
 ) -> list[Sample]:
-    "Read plain folders: every fifth normal image by name is for testing, and so are all anomalous ones."
+    "Read plain folders: every fifth normal image by name is for testing, and so are all anomalous ones. Raises ValueError without normal images."
     root = _root(root)
     normal = [f for folder in _folders(root, *NORMAL) for f in _files(folder)]
     anomalous = [f for folder in _folders(root, *ANOMALOUS) for f in _files(folder)]
     masks = _masks(*_folders(root, 'masks', 'mask', 'ground_truth'))
-    if not normal: raise ValueError(f'{root} holds no normal images: they belong in a folder called {", ".join(NORMAL[:-1])} or {NORMAL[-1]}.')
+    if not normal: raise _lacks(root, f'images in a folder called {" or ".join(NORMAL)}', 'good/photo 1.jpg and bad/photo 2.jpg')
     return _in_order([Sample(f, 0, _name(root), 'test' if i % 5 == 4 else 'train') for i, f in enumerate(normal)] +
                      [Sample(f, 1, _name(root), 'test', _mask_of(f, masks), f.parent.name) for f in anomalous])
 
@@ -140,11 +150,11 @@ def read_folder(
 def read_yesno(
     root:Path|str, # a folder with `yes` (anomalous) and `no` (normal)
 ) -> list[Sample]:
-    "Read BrainMRI or Br35H: `yes` and `no`, in `brain_tumor_dataset` if there is one; all for testing."
+    "Read BrainMRI or Br35H: `yes` and `no`, in `brain_tumor_dataset` if there is one; all for testing. Raises ValueError for another layout."
     root = _root(root)
     place = (_folders(root, 'brain_tumor_dataset') or [root])[0]
     yes, no = _folders(place, 'yes'), _folders(place, 'no')
-    if not (yes and no): raise ValueError(f'{place} needs a folder called yes and a folder called no.')
+    if not (yes and no): raise _lacks(place, 'folder called yes, or none called no', 'yes/Y1.jpg and no/1 no.jpeg')
     return _in_order([Sample(f, 0, _name(root), 'test') for f in _files(no[0])] +
                      [Sample(f, 1, _name(root), 'test', defect='yes') for f in _files(yes[0])])
 
@@ -152,15 +162,16 @@ def read_yesno(
 def read_headct(
     root:Path|str, # the folder of `labels.csv`, or the image folder beside it
 ) -> list[Sample]:
-    "Read HeadCT: numbered images and `labels.csv`; all for testing."
+    "Read HeadCT: numbered images and `labels.csv`; all for testing. Raises ValueError for another layout."
     root = _root(root)
     places = [root, root/'head_ct', root/'head_ct'/'head_ct']
     labels = next((f for p in [*places, root.parent] if (f := p/'labels.csv').is_file()), None)
     images = next((found for p in places if p.is_dir() and (found := _files(p))), None)
-    if not (labels and images): raise ValueError(f'{root} needs labels.csv and a folder head_ct with the images.')
+    if not (labels and images): raise _lacks(root, 'labels.csv, or no images', 'labels.csv and head_ct/000.png')
     by_id = {int(f.stem): f for f in images if f.stem.isdigit()}
     with labels.open(newline='', encoding='utf-8-sig') as lines:
-        rows = [(int(row['id']), int(row['hemorrhage'])) for row in csv.DictReader(lines, skipinitialspace=True)]
+        try: rows = [(int(row['id']), {0: 0, 1: 1}[int(row['hemorrhage'])]) for row in csv.DictReader(lines, skipinitialspace=True)]
+        except (KeyError, ValueError, TypeError) as e: raise ValueError(f'{labels} needs the columns id and hemorrhage, and rows such as 0,1.') from e
     missing = lambda i: images[0].with_name(f'{i:03}.png') # named all the same, for `check` to find
     return _in_order(Sample(by_id.get(i) or missing(i), label, 'headct', 'test', defect='hemorrhage' if label else '') for i, label in rows)
 
@@ -173,9 +184,9 @@ def _tiles(root, name):
 def read_magnetic_tile(
     root:Path|str, # the folder of `MT_Free`, `MT_Blowhole`, `MT_Break`, `MT_Crack`, `MT_Fray`, `MT_Uneven`
 ) -> list[Sample]:
-    "Read magnetic tiles: by name, 400 of `MT_Free` for training, the next 100 and all defects for testing."
+    "Read magnetic tiles: by name, 400 of `MT_Free` for training, the next 100 and all defects for testing. Raises ValueError for another layout."
     free, _ = _tiles(root := _root(root), 'mt_free')
-    if not free: raise ValueError(f'{root} holds no folder MT_Free with .jpg images.')
+    if not free: raise _lacks(root, 'folder MT_Free with .jpg images', 'MT_Free/Imgs/exp1_num_4727.jpg')
     samples = [Sample(f, 0, 'magnetic_tile', 'train' if i < 400 else 'test') for i, f in enumerate(free[:500])]
     for kind in ('MT_Blowhole', 'MT_Break', 'MT_Crack', 'MT_Fray', 'MT_Uneven'):
         defective, masks = _tiles(root, kind.lower())
@@ -202,6 +213,7 @@ def read(
 ) -> list[Sample]:
     "Read the images that `spec` names. Raises ValueError for an unknown reader or category, and where there is nothing."
     reader, _, root = spec.partition(':')
+    if reader not in READERS: importlib.import_module('cozad.layouts') # it adds its readers to `READERS`
     if reader not in READERS or not root: raise ValueError(f'{spec!r} is not READER:ROOT with READER one of {", ".join(READERS)}.')
     samples = READERS[reader](root)
     if not samples: raise ValueError(f'{spec} holds no images.')
@@ -214,17 +226,23 @@ def read(
 class Benchmark:
     "What is known about a published set."
     title:str # its name in print
-    reader:str # key of `READERS`; '' if there is none yet
-    counts:dict[str, tuple[int, int, int]] # category: (train normal, test normal, test anomalous)
+    reader:str # key of `READERS`
+    counts:dict[str, tuple[int, ...]] # category: (train normal, test normal, test anomalous[, train anomalous])
     masks:bool # are defects drawn?
     licence:str # 'not stated' where no reliable source was found
     homepage:str # where to get it, or its paper
     note:str='' # what to know before quoting a number
+    others:dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict) # name of another version: its counts
 
     @property
     def total(self) -> tuple[int, int, int]:
-        "The sum of `counts`."
-        return tuple(map(sum, zip(*self.counts.values())))
+        "The sum of `counts`: train normal, test normal, test anomalous."
+        return tuple(map(sum, zip(*self.counts.values())))[:3]
+
+    @property
+    def versions(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        "All counts by name of the version; 'published' comes first."
+        return {'published': self.counts, **self.others}
 
 # %% ../nbs/00_data.ipynb #5a65b981
 _MVTEC = dict(bottle=(209, 20, 63), cable=(224, 58, 92), capsule=(219, 23, 109), carpet=(280, 28, 89), grid=(264, 21, 57),
@@ -237,38 +255,59 @@ _BTAD = {'01': (400, 21, 49), '02': (399, 30, 200), '03': (1000, 400, 41)}
 _DTD = dict(Blotchy_099=(100, 20, 80), Fibrous_183=(100, 20, 80), Marbled_078=(100, 20, 80), Matted_069=(100, 20, 79),
     Mesh_114=(100, 36, 80), Perforated_037=(100, 20, 80), Stratified_154=(100, 20, 80), Woven_001=(100, 30, 70),
     Woven_068=(100, 51, 79), Woven_104=(100, 20, 80), Woven_125=(100, 20, 79), Woven_127=(100, 80, 80))
-_DAGM = {f'Class{i}': ((575 if i < 7 else 1150) - train, (575 if i < 7 else 1150) - test, test) for i, (train, test) in
+_DAGM = {f'Class{i}': ((575 if i < 7 else 1150) - train, (575 if i < 7 else 1150) - test, test, train) for i, (train, test) in
     enumerate([(79, 71), (66, 84), (66, 84), (82, 68), (70, 80), (83, 67)] + 4 * [(150, 150)], 1)}
 _PIPED = dict.fromkeys(('pa_bdp01_tl', 'pa_bft01_tl', 'pa_brg01_rl', 'pa_brg02_rl', 'pa_brg03_tl', 'pa_btn01_rl', 'pa_flr01_tl',
     'pa_flr02_tl', 'pa_fvn01_tl', 'pa_fvn02_rl', 'pa_gla01_tl'), (32, 16, 48))
 
+# %% ../nbs/00_data.ipynb #d2f8e6a4
+_BAYES_PFL = dict(
+    btad=dict(metal1=_BTAD['01'], wood=_BTAD['02'], metal2=_BTAD['03']), ksdd2={'Metal': (0, 356, 356)}, rsdd={'Metal15': (0, 387, 387)},
+    dagm={f'Fabric{i}': (0, 150, 150) if i < 7 else (0, 300, 300) for i in (1, 2, 3, 4, 5, 7, 8)}, brainmri={'brain ct': (0, 85, 68)},
+    dtd=dict(zip(('blotchy', 'fibrous', 'marbled2', 'matted1', 'mesh', 'perforated', 'stratified', 'woven5', 'woven4', 'woven3', 'woven2', 'woven1'), _DTD.values())))
+
 # %% ../nbs/00_data.ipynb #af397dff
 BENCHMARKS = dict(
     mvtec=Benchmark('MVTec AD', 'mvtec', _MVTEC, True, 'CC BY-NC-SA 4.0', 'https://www.mvtec.com/company/research/datasets/mvtec-ad'),
-    visa=Benchmark('VisA', 'mvtec', _VISA, True, 'CC BY 4.0', 'https://github.com/amazon-science/spot-diff', 'the one-class split, re-arranged'),
-    btad=Benchmark('BTAD', 'mvtec', _BTAD, True, 'CC BY-SA or CC BY-NC-SA 4.0: sources disagree', 'https://github.com/pankajmishra000/VT-ADL'),
-    ksdd2=Benchmark('KolektorSDD2', '', {'ksdd2': (2085, 894, 110)}, True, 'CC BY-NC-SA 4.0 or CC BY-SA 4.0: sources disagree',
-        'https://www.vicos.si/resources/kolektorsdd2/', 'the training folder holds 246 anomalous images as well'),
-    rsdd=Benchmark('RSDDs', '', {'I': (0, 0, 67), 'II': (0, 0, 128)}, True, 'not stated', 'http://icn.bjtu.edu.cn/Visint/resources/RSDDs.aspx',
-        'every image shows a defect'),
-    dagm=Benchmark('DAGM 2007', '', _DAGM, True, 'not stated', 'https://hci.iwr.uni-heidelberg.de/content/weakly-supervised-learning-industrial-optical-inspection',
-        'the training folders hold 1,046 anomalous images as well; masks are coarse ellipses'),
+    visa=Benchmark('VisA', 'visa', _VISA, True, 'CC BY 4.0', 'https://github.com/amazon-science/spot-diff', 'the one-class split'),
+    btad=Benchmark('BTAD', 'mvtec', _BTAD, True, 'CC BY-SA or CC BY-NC-SA 4.0: sources disagree', 'https://github.com/pankajmishra000/VT-ADL',
+        others={'Bayes-PFL': _BAYES_PFL['btad']}),
+    ksdd2=Benchmark('KolektorSDD2', 'ksdd2', {'ksdd2': (2085, 894, 110, 246)}, True, 'CC BY-NC-SA 4.0 or CC BY-SA 4.0: sources disagree',
+        'https://www.vicos.si/resources/kolektorsdd2/', 'the training folder holds 246 anomalous images as well', {'Bayes-PFL': _BAYES_PFL['ksdd2']}),
+    rsdd=Benchmark('RSDDs', 'rsdd', {'Type-I': (0, 0, 67), 'Type-II': (0, 0, 128)}, True, 'not stated', 'http://icn.bjtu.edu.cn/Visint/resources/RSDDs.aspx',
+        'every image shows a defect: no image metric is defined', {'Bayes-PFL': _BAYES_PFL['rsdd']}),
+    dagm=Benchmark('DAGM 2007', 'dagm', _DAGM, True, 'not stated', 'https://hci.iwr.uni-heidelberg.de/content/weakly-supervised-learning-industrial-optical-inspection',
+        'the training folders hold 1,046 anomalous images as well; masks are coarse ellipses', {'Bayes-PFL': _BAYES_PFL['dagm']}),
     dtd=Benchmark('DTD-Synthetic', 'mvtec', _DTD, True, 'not stated',
-        'https://openaccess.thecvf.com/content/WACV2023/html/Aota_Zero-Shot_Versus_Many-Shot_Unsupervised_Texture_Anomaly_Detection_WACV_2023_paper.html'),
+        'https://openaccess.thecvf.com/content/WACV2023/html/Aota_Zero-Shot_Versus_Many-Shot_Unsupervised_Texture_Anomaly_Detection_WACV_2023_paper.html',
+        others={'Bayes-PFL': _BAYES_PFL['dtd']}),
     headct=Benchmark('HeadCT', 'headct', {'headct': (0, 100, 100)}, False, 'not stated', 'https://www.kaggle.com/datasets/felipekitamura/head-ct-hemorrhage'),
     brainmri=Benchmark('BrainMRI', 'yesno', {'brainmri': (0, 98, 155)}, False, 'not stated',
-        'https://www.kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection', '228 of 253 files are distinct, 201 of these are in Br35H too'),
+        'https://www.kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection', '228 of 253 files are distinct, 201 of these are in Br35H too',
+        {'Bayes-PFL': _BAYES_PFL['brainmri']}),
     br35h=Benchmark('Br35H', 'yesno', {'br35h': (0, 1500, 1500)}, False, 'not stated', 'https://www.kaggle.com/datasets/ahmedhamada0/brain-tumor-detection'),
+    ksdd=Benchmark('KolektorSDD', 'ksdd', {'ksdd': (230, 117, 18, 34)}, True, 'CC BY-NC-SA 4.0', 'https://www.vicos.si/resources/kolektorsdd/',
+        'the first of the three folds; the training items hold 34 anomalous images as well'),
     mtd=Benchmark('Magnetic tile', 'mtd', {'magnetic_tile': (400, 100, 392)}, True, 'not stated; asks to be cited', 'https://github.com/abin24/Magnetic-tile-defect-datasets.',
         'no official split: ours takes 500 of the normal tiles'),
     piped=Benchmark('PIPED', 'mvtec', _PIPED, True, 'CC BY 4.0', 'https://doi.org/10.1016/j.compind.2013.12.001', 'the split is not official'))
 
 # %% ../nbs/00_data.ipynb #acdbad2f
+def _stream(path):
+    "The file's bytes for Pillow. A bitmap of 8 bits with just black and white it would take for one of 1 bit: there, white becomes one shade darker."
+    data = Path(path).read_bytes()
+    white = 18 + int.from_bytes(data[14:18], 'little') # behind the header and the first colour
+    if data[:2] == b'BM' and data[28:30] == b'\x08\0' and data[46:50] == b'\x02\0\0\0': data = data[:white] + b'\xfe\xfe\xfe' + data[white + 3:]
+    return io.BytesIO(data)
+
 def _opened(path, convert):
     "The decoded picture, turned as its EXIF note says, given to `convert`. Raises a ValueError that names the file."
     hint = 'replace the file or take it out'
     try:
-        with Image.open(path) as image: return convert(ImageOps.exif_transpose(image))
+        with Image.open(_stream(path)) as image:
+            upright = ImageOps.exif_transpose(image)
+            upright.format = image.format # a copy has forgotten it
+            return convert(upright)
     except FileNotFoundError as e: raise ValueError(f'{path} does not exist.') from e
     except UnidentifiedImageError as e: raise ValueError(f'{path} is not an image in any known format; {hint}.') from e
     except Exception as e: raise ValueError(f'{path} cannot be read ({e}); {hint}.') from e # Pillow's decoders raise many kinds
@@ -293,9 +332,10 @@ def load_image(
     return torch.from_numpy(pixels / 255).permute(2, 0, 1).contiguous()
 
 # %% ../nbs/00_data.ipynb #c200c0eb
-def _above_zero(image):
-    "A decoded mask as booleans, shape (height, width)."
-    values = np.asarray(image if image.mode[0] in 'IF' else image.convert('RGBA').convert('RGB')) > 0
+def _defective(image):
+    "A decoded mask as booleans, shape (height, width): above 0, in a JPEG above 127."
+    values = np.asarray(image if image.mode in ('L', 'RGB') or image.mode[0] in 'IF' else image.convert('RGBA').convert('RGB'))
+    values = values > (127 if image.format in ('JPEG', 'MPO') else 0)
     return values.any(2) if values.ndim == 3 else values
 
 def load_mask(
@@ -305,7 +345,7 @@ def load_mask(
     "Where the defect is, by nearest pixel. Raises ValueError for an anomalous sample without a mask."
     if sample.label == 0: return torch.zeros(size, size, dtype=torch.bool)
     if sample.mask is None: raise ValueError(f'{sample.path} is anomalous and has no mask: only image metrics are possible.')
-    mask = Image.fromarray(_opened(sample.mask, _above_zero))
+    mask = Image.fromarray(_opened(sample.mask, _defective))
     return torch.from_numpy(np.array(mask.resize((size, size), Image.NEAREST)))
 
 # %% ../nbs/00_data.ipynb #e1b259a8
@@ -338,11 +378,11 @@ def _image_remarks(path):
 
 def _mask_findings(path, size):
     "What is wrong or unusual about a mask: level, name, detail."
-    defective = _opened(path, _above_zero)
+    defective, kind = _opened(path, lambda image: (_defective(image), image.format))
     if defective.shape[::-1] != size: yield 'error', 'mask of another size', '{}x{}, image {}x{}'.format(*defective.shape[::-1], *size)
     if not defective.any(): yield 'remark', 'empty mask', ''
     if defective.mean() > .5: yield 'remark', 'mask covers most', f'{defective.mean():.0%} defective: inverted?'
-    if path.suffix.lower() in ('.jpg', '.jpeg'): yield 'remark', 'JPEG mask', 'smeared edges count as defective'
+    if kind in ('JPEG', 'MPO'): yield 'remark', 'JPEG mask', 'smeared edges: cut at 127'
 
 # %% ../nbs/00_data.ipynb #7acbef87
 def _look(sample):
@@ -391,16 +431,33 @@ def _count(samples):
     counts = pd.crosstab(category, kind).reindex(columns=kinds, fill_value=0).rename_axis(columns=None)
     return counts.assign(masks=pd.Series([s.mask is not None for s in samples]).groupby(category).sum())
 
+
+# %% ../nbs/00_data.ipynb #07d5e8f1
+_KINDS = ['train normal', 'test normal', 'test anomalous', 'train anomalous'] # the order of published counts
+
+def _named(published, names):
+    "`published` with four counts per category; a single category is called as in `names`."
+    if len(published) == len(names) == 1: published = dict(zip(names, published.values()))
+    return {name: (*numbers, 0)[:4] for name, numbers in published.items()}
+
+def _written(numbers):
+    "Counts as text, anomalous ones in training last: '2085 / 894 / 110 (+246)'."
+    return ' / '.join(map(str, numbers[:3])) + (f' (+{numbers[3]})' if numbers[3] else '')
+
+# %% ../nbs/00_data.ipynb #18e6f9a2
 def _against(counts, benchmark):
-    "`counts` with a column of published ones, and findings where they differ."
-    published, found = benchmark.counts, []
-    if len(published) == len(counts) == 1: published = dict(zip(counts.index, published.values())) # a single category may be called anything
-    for name, *have in counts[['train normal', 'test normal', 'test anomalous']].itertuples():
-        want = published.get(name)
-        if want is None: found.append(('error', 'unknown category', name, '', f'{benchmark.title} has none of this name'))
-        elif tuple(have) != want: found.append(('error', 'counts differ', name, '', f'{have} but published {list(want)}'))
-    found += [('remark', 'category absent', name, '', '') for name in published if name not in counts.index]
-    return counts.assign(published=[' / '.join(map(str, published.get(name, '?'))) for name in counts.index]), found
+    "`counts` with a column of published ones, findings where they differ, and the name of the version that they equal, or ''."
+    have = dict(zip(counts.index, counts[_KINDS].itertuples(index=False, name=None)))
+    versions = {version: _named(published, have) for version, published in benchmark.versions.items()}
+    version = max(versions, key=lambda v: (len(versions[v].items() & have.items()), len(versions[v].keys() & have.keys())))
+    published, found = versions[version], []
+    for name, numbers in have.items():
+        if name not in published: found.append(('error', 'unknown category', name, '', f'{benchmark.title} has none of this name'))
+        elif numbers != published[name]: found.append(('error', 'counts differ', name, '', f'{_written(numbers)} but {version} {_written(published[name])}'))
+    equal = '' if found else version
+    if version != 'published': found.append(('remark', 'another version', '', '', f'as in {version}, not as published'))
+    found += [('remark', 'category absent', name, '', '') for name in published if name not in have]
+    return counts.assign(published=[_written(published[name]) if name in published else '?' for name in have]), found, equal
 
 # %% ../nbs/00_data.ipynb #1420e8e6
 @dataclass(frozen=True, repr=False, eq=False)
@@ -408,6 +465,7 @@ class Report:
     "What `check` found."
     counts:pd.DataFrame # one row per category: images by split and label, masks, published counts
     findings:pd.DataFrame # one row per finding: level ('error' or 'remark'), what, category, file, detail
+    version:str='' # the version of the benchmark with just these counts: 'published', another, or '' for none
 
     @property
     def ok(self) -> bool:
@@ -423,7 +481,7 @@ class Report:
 
     def __repr__(self):
         levels, summary = Counter(self.findings.level), self.summary
-        head = f'{int(self.counts.filter(regex="train|test").to_numpy().sum())} images: {levels["error"]} errors, {levels["remark"]} remarks'
+        head = f'{int(self.counts.filter(regex="train|test").to_numpy().sum())} images: {levels["error"]} errors, {levels["remark"]} remarks' + (f'; counts: {self.version}' if self.version else '')
         return '\n\n'.join([head, self.counts.to_string()] + ([summary.to_string(index=False, max_colwidth=90)] if len(summary) else []))
 
 # %% ../nbs/00_data.ipynb #ae4b3f43
@@ -437,11 +495,11 @@ def check(
     with ThreadPoolExecutor() as pool: looked = list(tqdm(pool.map(_look, samples), 'check', len(samples), disable=None))
     found = [f for _, findings in looked for f in findings]
     found += [*_mask_gaps(samples), *_duplicates(samples, [digest for digest, _ in looked])]
-    counts = _count(samples)
+    counts, version = _count(samples), ''
     if benchmark:
-        counts, differ = _against(counts, BENCHMARKS[benchmark] if isinstance(benchmark, str) else benchmark)
+        counts, differ, version = _against(counts, BENCHMARKS[benchmark] if isinstance(benchmark, str) else benchmark)
         found += differ
-    return Report(counts, pd.DataFrame(found, columns=['level', 'what', 'category', 'file', 'detail']))
+    return Report(counts, pd.DataFrame(found, columns=['level', 'what', 'category', 'file', 'detail']), version)
 
 # %% ../nbs/00_data.ipynb #de23b85a
 def cache_dir() -> Path: # not created here; whoever writes creates it
