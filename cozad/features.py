@@ -175,7 +175,7 @@ def patches_at(
     found = [F.grid_sample(m, centres[:, None].to(m.dtype), 'bilinear', 'border', align_corners=False)[:, :, 0] for m in pooled]
     return torch.cat(found, 1).transpose(1, 2)
 
-# %% ../nbs/02_features.ipynb #6699f007
+# %% ../nbs/02_features.ipynb #2314d7ba
 def _digest(*chunks): # 16 hex digits that change when a bit of the input does
     h = hashlib.blake2b(digest_size=8)
     for chunk in chunks: h.update(chunk)
@@ -189,12 +189,12 @@ def fingerprint(
     return _digest(*(part for k, v in net.state_dict().items() for part in (k.encode(), v.detach().cpu().contiguous().numpy().tobytes())))
 
 
-def _manifest(backbone, samples, size):
+def _manifest(backbone, samples, size, turns=0):
     "Everything that the maps of `samples` depend on."
-    return dict(format=1, backbone=backbone.name, weights=fingerprint(backbone), layers=list(backbone.layers), size=size, mean=list(backbone.mean),
+    return dict(format=1, backbone=backbone.name, weights=fingerprint(backbone), layers=list(backbone.layers), size=size, turns=turns, mean=list(backbone.mean),
                 std=list(backbone.std), resize='antialiased bilinear', files=[[str(s.path), _digest(Path(s.path).read_bytes())] for s in samples])
 
-# %% ../nbs/02_features.ipynb #2a4e5dba
+# %% ../nbs/02_features.ipynb #fb15d2c4
 def _checksum(path): # of a file, 16 MB at a time
     crc = 0
     with open(path, 'rb') as f:
@@ -210,22 +210,22 @@ def cache_problem(
     try: found = json.loads((folder/'manifest.json').read_text())
     except FileNotFoundError: return 'absent'
     except json.JSONDecodeError: return 'torn: manifest.json cannot be read'
-    stale = [k for k in manifest if found.get(k) != manifest[k]]
+    stale = [k for k in manifest if found.get(k, 0) != manifest[k]]
     if stale: return f"stale: {', '.join(stale)} changed"
     for name, crc in found['checksums'].items():
         if not (folder/name).is_file() or _checksum(folder/name) != crc: return f'torn: {name} is damaged'
     return ''
 
-# %% ../nbs/02_features.ipynb #58368603
+# %% ../nbs/02_features.ipynb #37966ab6
 @torch.no_grad()
-def _compute(backbone, samples, size, folder, batch_size, progress):
+def _compute(backbone, samples, size, turns, folder, batch_size, progress):
     "Write one array per layer: (n, C, h, w), half precision."
     device = next(backbone.parameters()).device
     images = DataLoader(ImageDataset(samples, size, backbone.mean, backbone.std), batch_size)
     arrays, done = None, 0
     with tqdm(total=len(samples), unit='image', desc=f'features of {samples[0].category} ({samples[0].split})', disable=None if progress else True) as bar:
         for batch in images:
-            maps = [m.half().cpu().numpy() for m in backbone(batch.to(device))]
+            maps = [m.half().cpu().numpy() for m in backbone(batch.to(device).rot90(turns, (2, 3)))]
             if not all(np.isfinite(m).all() for m in maps): raise ValueError(f'{backbone.name} gives values beyond half precision near {samples[done].path}.')
             if arrays is None:
                 arrays = [np.lib.format.open_memmap(folder/f'layer{k}.npy', 'w+', 'float16', (len(samples), *m.shape[1:])) for k, m in zip(backbone.layers, maps)]
@@ -233,18 +233,18 @@ def _compute(backbone, samples, size, folder, batch_size, progress):
             done += len(batch); bar.update(len(batch))
     for array in arrays: array.flush()
 
-# %% ../nbs/02_features.ipynb #983f8051
-def _cached(backbone, samples, size, root, batch_size, progress):
+# %% ../nbs/02_features.ipynb #75b2e41d
+def _cached(backbone, samples, size, turns, root, batch_size, progress):
     "The maps of one group of samples as read-only arrays, computed when `cache_problem` has one."
-    manifest = _manifest(backbone, samples, size)
-    key = _digest(json.dumps([backbone.name, backbone.layers, size, [str(s.path) for s in samples]]).encode())
+    manifest = _manifest(backbone, samples, size, turns)
+    key = _digest(json.dumps([backbone.name, backbone.layers, size, [str(s.path) for s in samples]] + [turns] * bool(turns)).encode())
     folder, names = root/key, [f'layer{k}.npy' for k in backbone.layers]
     if problem := cache_problem(folder, manifest):
         if problem != 'absent': logging.getLogger('cozad').warning('features of %s are %s; computing them again', samples[0].category, problem)
         root.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=root, prefix='.unfinished-'))
         try:
-            _compute(backbone, samples, size, temporary, batch_size, progress)
+            _compute(backbone, samples, size, turns, temporary, batch_size, progress)
             manifest['checksums'] = {name: _checksum(temporary/name) for name in names}
             (temporary/'manifest.json').write_text(json.dumps(manifest))
             if problem != 'absent': shutil.rmtree(folder, ignore_errors=True)
@@ -254,7 +254,7 @@ def _cached(backbone, samples, size, root, batch_size, progress):
         finally: shutil.rmtree(temporary, ignore_errors=True)
     return [np.load(folder/name, mmap_mode='r') for name in names]
 
-# %% ../nbs/02_features.ipynb #8da0439f
+# %% ../nbs/02_features.ipynb #4d1adb33
 @dataclass(frozen=True)
 class Features:
     "Raw maps of samples, on disk. Indexing with a number, a slice or a list gives float32 maps, one tensor (b, C, h, w) per layer."
@@ -272,7 +272,10 @@ class Features:
         "The same maps for some of the samples; nothing is copied."
         return Features([self.samples[i] for i in keep], self.groups, [self.where[i] for i in keep])
 
-# %% ../nbs/02_features.ipynb #d658dbff
+    def __add__(self, other:'Features') -> 'Features': # these, then those
+        return Features(self.samples + other.samples, self.groups + other.groups, self.where + [(g + len(self.groups), row) for g, row in other.where])
+
+# %% ../nbs/02_features.ipynb #35ab4d62
 def extract(
     backbone:Backbone, # from `load_backbone`, moved to the device that should compute
     samples:Sequence[Sample], # any mixture of categories and splits
@@ -280,6 +283,7 @@ def extract(
     root:Path|None=None, # where caches are kept; by default in `cache_dir()`
     batch_size:int=4, # images at a time; small ones suit a CPU's memory best
     progress:bool=True, # a bar in a terminal or notebook
+    turns:int=0, # quarter turns of every image, counterclockwise, before the network sees it
 ) -> Features:
     "Raw maps of `samples`, computed once and then read from disk. Raises ValueError for an empty list or an unreadable image."
     if not samples: raise ValueError('extract: there are no samples to look at; check the categories and the split that were asked for.')
@@ -287,6 +291,6 @@ def extract(
     for i, s in enumerate(samples): groups.setdefault((s.category, s.split), []).append(i)
     arrays, where = [], [None] * len(samples)
     for g, members in enumerate(groups.values()):
-        arrays.append(_cached(backbone, [samples[i] for i in members], size, Path(root or cache_dir()/'features'), batch_size, progress))
+        arrays.append(_cached(backbone, [samples[i] for i in members], size, turns % 4, Path(root or cache_dir()/'features'), batch_size, progress))
         for row, i in enumerate(members): where[i] = (g, row)
     return Features(list(samples), arrays, where)
