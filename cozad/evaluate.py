@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Scorer', 'COLUMNS', 'DEMO', 'protocol', 'read_sets', 'scorers_of', 'score', 'category_metrics', 'evaluate',
-           'train_on', 'environment', 'write_results', 'summary', 'demo', 'draw_maps']
+           'train_on', 'environment', 'write_atomically', 'write_results', 'summary', 'demo', 'draw_maps']
 
-# %% ../nbs/12_evaluate.ipynb #3d5b5bf6
+# %% ../nbs/12_evaluate.ipynb #579abd57
 import datetime, hashlib, json, os, platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -22,8 +22,8 @@ from . import plots
 from .controls import feature_norm, untrained_head
 from .data import Sample, load_image, load_mask, pick, read
 from .features import AGGREGATIONS, Backbone, Features, default_device, extract, fingerprint, load_backbone
-from .learner import Config, Model, train
-from .metrics import auroc
+from .learner import SIMPLENET, Config, Model, train
+from .metrics import image_metrics, pixel_metrics
 from .simplenet import anomaly_map, image_scores, patch_scores
 from .textures import make_textures
 
@@ -52,7 +52,7 @@ def read_sets(
     if absent: raise ValueError(f"No set has a category {', '.join(sorted(absent))}; there are {', '.join(sorted({s.category for spec in specs for s in read(spec)}))}.")
     return {name: samples for name, samples in sets.items() if samples}
 
-# %% ../nbs/12_evaluate.ipynb #26a028d7
+# %% ../nbs/12_evaluate.ipynb #e46ca870
 Scorer = Callable[[Tensor], Tensor] # patches (B, dim, h, w) -> scores (B, h, w), high for anomalous
 
 
@@ -60,9 +60,9 @@ def scorers_of(
     model:Model,
     controls:bool=True, # the rows that learned nothing as well
 ) -> dict[str, Scorer]: # by the name of the method
-    "The trained head, and beside it the untrained head and the feature norm."
+    "The trained head by its ingredients, and beside it the untrained head and the feature norm."
     by_head = lambda head: lambda patches: patch_scores(head, patches)
-    found = {'SimpleNet': by_head(model.head)}
+    found = {model.config.method: by_head(model.head)}
     if controls:
         start = untrained_head(model.head.adaptor.in_features, model.config).to(model.head.adaptor.weight.device)
         found |= {'untrained head': by_head(start), 'feature norm': feature_norm}
@@ -84,19 +84,18 @@ def score(
         for name, scorer in scorers.items(): parts[name].append(scorer(patches).cpu())
     return {name: torch.cat(p) for name, p in parts.items()}
 
-# %% ../nbs/12_evaluate.ipynb #fafe14dc
+# %% ../nbs/12_evaluate.ipynb #c6f72627
 def category_metrics(
     samples:Sequence[Sample], # test images of one category
     scores:Tensor, # their patch scores, (n, h, w)
     config:Config, # size and smoothing of the maps
 ) -> dict[str, float]: # in %, NaN where undefined
-    "I-AUROC and P-AUROC of one category."
-    labels = np.array([s.label for s in samples])
-    found = {'I-AUROC': 100 * auroc(labels, image_scores(scores).numpy()), 'P-AUROC': float('nan')}
-    if all(s.mask for s in samples if s.label):
-        masks = np.stack([load_mask(s, config.size).numpy() for s in samples])
-        found['P-AUROC'] = 100 * auroc(masks, anomaly_map(scores, config.size, config.map_sigma).numpy())
-    return found
+    "All seven metrics of one category."
+    found = image_metrics(np.array([s.label for s in samples]), image_scores(scores).numpy())
+    drawn = all(s.mask for s in samples if s.label)
+    masks = np.stack([load_mask(s, config.size).numpy() for s in samples]) if drawn else np.zeros((0, config.size, config.size), bool)
+    maps = anomaly_map(scores, config.size, config.map_sigma).numpy() if drawn else np.zeros(masks.shape)
+    return {name: 100 * value for name, value in (found | pixel_metrics(masks, maps)).items()}
 
 # %% ../nbs/12_evaluate.ipynb #641b9c0e
 COLUMNS = ['protocol', 'method', 'source', 'target', 'category', 'metric', 'value', 'n_normal', 'n_anomalous', 'seed']
@@ -135,23 +134,25 @@ def evaluate(
         frames.append(_with_means(rows))
     return pd.concat(frames, ignore_index=True)
 
-# %% ../nbs/12_evaluate.ipynb #86b0ec5f
+# %% ../nbs/12_evaluate.ipynb #88bcd235
 def train_on(
     sources:dict[str, Sequence[Sample]], # name of a set -> samples; only normals of split 'train' are used
     backbone:Backbone,
     config:Config,
     root:Path|None=None, # where features are cached
     progress:bool=True,
+    checkpoint:Path|None=None, # see `train`
 ) -> Model:
     "Train on the training normals of `sources`, on the backbone's device. Raises ValueError when there are none."
     chosen = {name: pick(samples, 'train', 0) for name, samples in sources.items()}
     empty = [name for name, samples in chosen.items() if not samples]
     if empty: raise ValueError(f"The set '{empty[0]}' has no normal training images.")
-    features = extract(backbone, [s for samples in chosen.values() for s in samples], config.size, root, progress=progress)
-    head, _ = train(features, config, next(backbone.parameters()).device, progress)
+    every = [s for samples in chosen.values() for s in samples]
+    features, *turned = [extract(backbone, every, config.size, root, progress=progress, turns=k) for k in range(4 if config.rotations else 1)]
+    head, _ = train(sum(turned, features), config, next(backbone.parameters()).device, progress, checkpoint)
     return Model(head, config, {name: sorted({s.category for s in samples}) for name, samples in chosen.items()}, fingerprint(backbone))
 
-# %% ../nbs/12_evaluate.ipynb #85ca0d0a
+# %% ../nbs/12_evaluate.ipynb #ce74b710
 def environment() -> dict[str, str]:
     "What a result may depend on besides its configuration, and when it was made."
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {os.cpu_count()} cores, {platform.machine()}'
@@ -159,7 +160,11 @@ def environment() -> dict[str, str]:
                 hardware=where, date=datetime.date.today().isoformat())
 
 
-def _write(path, text): # to another name first, then renamed
+def write_atomically(
+    path:Path,
+    text:str,
+) -> None:
+    "Write to another name first, then rename: a killed program leaves the old file or the new one."
     temporary = path.with_name(f'.{path.name}.unfinished')
     temporary.write_text(text, encoding='utf-8')
     os.replace(temporary, path)
@@ -177,40 +182,44 @@ def write_results(
     settings = {**asdict(config), 'backbone': config.backbone.rpartition('/')[2], 'seed': sorted({int(s) for s in table.seed})}
     about = dict(config=settings, environment=environment(), rows=len(table), images=int(images.n_normal.sum() + images.n_anomalous.sum()),
                  sha256=hashlib.sha256(text.encode()).hexdigest())
-    _write(path, text); _write(path.with_suffix('.json'), json.dumps(about, indent=1))
+    write_atomically(path, text); write_atomically(path.with_suffix('.json'), json.dumps(about, indent=1))
     return path
 
-# %% ../nbs/12_evaluate.ipynb #a3484670
+# %% ../nbs/12_evaluate.ipynb #41eca518
 def summary(
     table:pd.DataFrame, # from `evaluate`, of one seed
+    metrics:Sequence[str]=('I-AUROC', 'P-AUROC'), # which of the seven
 ) -> str: # lines for a terminal
     "The values of `table` in %, a row per category and a column per metric and method."
+    table = table[table.metric.isin(metrics)]
     rows = table.drop_duplicates(['protocol', 'target', 'category'])[['protocol', 'target', 'category']].sort_values('protocol', kind='stable')
     columns = table.drop_duplicates(['metric', 'method'])[['metric', 'method']].sort_values('metric', kind='stable')
     wide = table.pivot(index=list(rows), columns=list(columns), values='value')
     return wide.loc[list(rows.itertuples(index=False, name=None)), list(columns.itertuples(index=False, name=None))].to_string(na_rep='n/a', float_format='{:.1f}'.format)
 
-# %% ../nbs/12_evaluate.ipynb #11ca5172
-DEMO = Config(backbone='lite0', epochs=40, batch_size=4, patches=64) # small batches: 160 images would make only ten steps of 16 in an epoch
+# %% ../nbs/12_evaluate.ipynb #8a29fbe1
+DEMO = Config(backbone='lite0', epochs=15, hidden=512, patches=64, batch_size=4, tasks=2, task_images=4, lr_adaptor=5e-4, lr_discriminator=1e-3) # few images make few steps, so they are small and the rates five times the paper's
 
 
 def demo(
     out:Path, # folder for results.csv, results.json and maps.png
-    seed:int=0,
+    config:Config=DEMO,
     progress:bool=True,
 ) -> pd.DataFrame: # the table of results
-    "Train on every other embedded category, test on all of them, write table and maps."
-    out, config = Path(out), replace(DEMO, seed=seed)
+    "Train CoZAD and SimpleNet on every other embedded category, test on all of them, write table and maps."
+    out, tables = Path(out), []
     (name, samples), = read_sets([f'mvtec:{make_textures()}']).items()
-    source = sorted({s.category for s in samples})[::2]
+    source = pick(samples, None, None, sorted({s.category for s in samples})[::2])
     backbone = load_backbone(config.backbone).to(default_device())
-    model = train_on({name: pick(samples, None, None, source)}, backbone, config, progress=progress)
-    table = evaluate(model, backbone, {name: samples}, progress=progress)
-    write_results(table, out/'results.csv', config)
+    for switches in (SIMPLENET, {}):
+        model = train_on({name: source}, backbone, replace(config, **switches), progress=progress)
+        tables.append(evaluate(model, backbone, {name: samples}, controls=not tables, progress=progress))
+    table = pd.concat(tables[::-1], ignore_index=True)
+    write_results(table, out/'results.csv', model.config)
     draw_maps(model, backbone, samples, out/'maps.png')
     return table
 
-# %% ../nbs/12_evaluate.ipynb #f1f8181c
+# %% ../nbs/12_evaluate.ipynb #ca278a6b
 def draw_maps(
     model:Model,
     backbone:Backbone,
@@ -221,7 +230,7 @@ def draw_maps(
     shown, found = [], []
     for category in sorted({s.category for s in pick(samples, 'test', 1)}):
         tests = pick(samples, 'test', None, [category])
-        scores = score(extract(backbone, tests, model.config.size, progress=False), scorers_of(model, controls=False), model.config, model.head.adaptor.weight.device)['SimpleNet']
+        scores = score(extract(backbone, tests, model.config.size, progress=False), scorers_of(model, controls=False), model.config, model.head.adaptor.weight.device)[model.config.method]
         defective = torch.tensor([i for i, s in enumerate(tests) if s.label])
         median = defective[image_scores(scores)[defective].argsort()[len(defective) // 2]]
         shown.append(tests[median]); found.append(scores[median])

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Break one formula at a time and see that its own notebook notices. Two run at a time; the last line reads `N passed, N failed`.
+
+    .ci/mutations.py [-v] [module ...]      all modules by default; -v shows the mutations too
+
+A mutation replaces a piece of source that occurs once in the code cells of a notebook. The changed copy is run from the top in an
+interpreter of its own, without cells marked slow, real or cuda, until a cell fails. *caught*: an assertion of the page failed.
+*SURVIVED*: nothing failed, so a test is missing. *broken*: something else failed (a name, a shape, the time limit), so the mutation
+is a poor one; or the source is not there exactly once. It says nothing about notebooks that fail as they are: `make test` first.
+"""
+import argparse, json, os, re, subprocess, sys, traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+NBS = Path(__file__).resolve().parent.parent/'nbs'
+LIMIT = 180 # seconds for one mutated notebook
+NOTEBOOKS = dict(simplenet='03_simplenet', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', learner='08_learner', metrics='09_metrics')
+
+MUTATIONS = [ # module, formula and what is wrong with it, source as it is, source as it would be wrong
+    # Eq. 14-17
+    ('simplenet', 'Eq. 14: G with a bias', 'super().__init__(dim, dim, bias=False)', 'super().__init__(dim, dim)'),
+    ('simplenet', 'Eq. 14: G starts too large', 'nn.init.xavier_normal_(self.weight, generator=generator)', 'nn.init.xavier_normal_(self.weight, gain=1.02, generator=generator)'),
+    ('simplenet', 'Eq. 14: D on o instead of q', 'q = self.adaptor(features)\n        return', 'q = features\n        return'),
+    ('simplenet', 'D: slope of the leaky ReLU', 'nn.LeakyReLU(.2)', 'nn.LeakyReLU(.01)'),
+    ('simplenet', 'D: no Xavier start', 'for layer in (self[0], self[3]): nn.init.xavier_normal_(layer.weight, generator=generator); nn.init.zeros_(layer.bias)', 'for layer in (self[0], self[3]): nn.init.xavier_uniform_(layer.weight, generator=generator); nn.init.zeros_(layer.bias)'),
+    ('simplenet', 'Eq. 15: variance for standard deviation', 'q + sigma * torch.randn', 'q + sigma ** .5 * torch.randn'),
+    ('simplenet', 'Eq. 15: noise on one side only', 'q + sigma * torch.randn(q.shape, generator=generator, device=q.device, dtype=q.dtype)', 'q + sigma * torch.randn(q.shape, generator=generator, device=q.device, dtype=q.dtype).abs()'),
+    ('simplenet', 'Eq. 15: the generator is not used', 'torch.randn(q.shape, generator=generator, ', 'torch.randn(q.shape, '),
+    ('simplenet', 'Eq. 15: noise before G instead of behind it', 'both = torch.cat([q, add_noise(q, sigma, generator)])', 'both = torch.cat([q, head.adaptor(add_noise(features, sigma, generator))])'),
+    ('simplenet', 'Eq. 15, 16: two passes through batch norm', 'return *head.discriminator(both).squeeze(1).chunk(2), q', 'return *(head.discriminator(x).squeeze(1) for x in both.chunk(2)), q'),
+    ('simplenet', 'Eq. 15, 16: D(q) and D(q-) exchanged', 'both = torch.cat([q, add_noise(q, sigma, generator)])', 'both = torch.cat([add_noise(q, sigma, generator), q])'),
+    ('simplenet', 'Eq. 16: th- as printed', 'th_neg:float=-.5', 'th_neg:float=.5'),
+    ('simplenet', 'Eq. 16: no hinge for normals', '(th_pos - normal).clamp_min(0) +', '(th_pos - normal) +'),
+    ('simplenet', 'Eq. 16: sign of th-', '(noisy - th_neg).clamp_min(0)', '(noisy + th_neg).clamp_min(0)'),
+    ('simplenet', 'Eq. 17: sign', 'scores = -head.eval()(patches', 'scores = head.eval()(patches'),
+    ('simplenet', 'Eq. 17: batch statistics', 'scores = -head.eval()(patches', 'scores = -head.train()(patches'),
+    ('simplenet', 'Eq. 17: stays in evaluation mode', 'head.train(mode)\n', '\n'),
+    ('simplenet', 'image score: mean for maximum', 'scores.amax((-2, -1))', 'scores.mean((-2, -1))'),
+    ('simplenet', 'map: nearest for bilinear', "size, mode='linear')", "size, mode='nearest')"),
+    ('simplenet', 'map: sigma', 'sigma:float=4., # of the Gaussian', 'sigma:float=2., # of the Gaussian'),
+    # Eq. 5-7
+    ('confidence', 'Eq. 5: measured from zero', '(rule.threshold - rule.q1) / (scores - rule.q1)', 'rule.threshold / scores'),
+    ('confidence', 'Eq. 5: measured from the minimum', '(rule.threshold - rule.q1) / (scores - rule.q1)', '(rule.threshold - scores.min()) / (scores - scores.min())'),
+    ('confidence', 'Eq. 5: no floor', 'beyond.clamp_min(floor))', 'beyond)'),
+    ('confidence', 'Eq. 5: a score on the threshold is suspicious', 'torch.where(scores <= rule.threshold, 1., beyond', 'torch.where(scores < rule.threshold, 1., beyond'),
+    ('confidence', 'Eq. 5: upside down', 'torch.where(scores <= rule.threshold, 1., beyond', 'torch.where(scores >= rule.threshold, 1., beyond'),
+    ('confidence', 'Eq. 5: NaN is trusted', 'torch.where(scores <= rule.threshold, 1., beyond.clamp_min(floor))', 'torch.where(scores > rule.threshold, beyond.clamp_min(floor), 1.)'),
+    ('confidence', 'Eq. 5: gradient through the weights', 'torch.as_tensor(scores).detach()', 'torch.as_tensor(scores)'),
+    ('confidence', 'Eq. 5 as printed: not bounded', '(rule.threshold / _values(scores)).clamp_max(1)', '(rule.threshold / _values(scores))'),
+    ('confidence', 'Eq. 5 as printed: ratio upside down', '(rule.threshold / _values(scores)).clamp_max(1)', '(_values(scores) / rule.threshold).clamp_max(1)'),
+    ('confidence', 'pruning: a score on the threshold is dropped', 'torch.where(scores <= rule.threshold, 1., torch.where(scores >', 'torch.where(scores < rule.threshold, 1., torch.where(scores >='),
+    ('confidence', 'Eq. 6: from Q1', 'q3 + kappa * (q3 - q1))', 'q1 + kappa * (q3 - q1))'),
+    ('confidence', 'Eq. 6: kappa times Q3', 'q3 + kappa * (q3 - q1))', 'q3 + kappa * q3)'),
+    ('confidence', 'Eq. 6: deciles for quartiles', 'scores.new_tensor([.25, .75])', 'scores.new_tensor([.1, .9])'),
+    ('confidence', 'Eq. 6: another convention of quartiles', 'scores.quantile(scores.new_tensor([.25, .75]))', "scores.quantile(scores.new_tensor([.25, .75]), interpolation='lower')"),
+    ('confidence', 'Eq. 6: default of kappa', 'kappa:float=1.5, # smaller', 'kappa:float=1., # smaller'),
+    ('confidence', 'Eq. 6: one rule for all categories', 'fit_iqr(scores[torch.tensor([name == c for name in names])], kappa, c)', 'fit_iqr(scores, kappa, c)'),
+    ('confidence', 'Eq. 6: kappa forgotten for categories', 'for name in names])], kappa, c)', 'for name in names])], name=c)'),
+    ('confidence', 'Eq. 7: divided by the weights', 'else weighted.mean()', 'else weighted.sum() / weights.sum()'),
+    ('confidence', 'Eq. 7: unweighted', 'weights[:, None] * losses.reshape(len(weights), -1)', 'losses.reshape(len(weights), -1)'),
+    ('confidence', 'Eq. 7 as printed: mean for sum', 'weighted.sum() if literal', 'weighted.mean() if literal'),
+    # Eq. 11, 12
+    ('maml', 'Eq. 11: uphill', 'p - inner_lr * slope[name]', 'p + inner_lr * slope[name]'),
+    ('maml', 'Eq. 11: alpha halved', 'p - inner_lr * slope[name]', 'p - inner_lr / 2 * slope[name]'),
+    ('maml', 'Eq. 11: one step, however many are asked for', 'for _ in range(steps):\n        slope', 'for _ in range(min(steps, 1)):\n        slope'),
+    ('maml', 'Eq. 11: default of alpha', 'inner_lr:float=1e-2, # alpha\n    steps:int=1, # 0 leaves', 'inner_lr:float=1e-1, # alpha\n    steps:int=1, # 0 leaves'),
+    ('maml', 'Eq. 12: second-order term missing', 'p - inner_lr * slope[name]', 'p - inner_lr * slope[name].detach()'),
+    ('maml', 'Eq. 12: second-order term missing, order=2 is order=1', 'if order == 2: gradients, (end, seen) = grad(examine, has_aux=True)(params)\n    else:', 'if order == 3: pass\n    else:\n        order = order and 1'),
+    ('maml', 'Eq. 12: first order at theta instead of theta-prime', 'exam = (loss, end.params, end.buffers, query)', 'exam = (loss, params, end.buffers, query)'),
+    ('maml', 'Eq. 12: examined on the support', 'value, seen = _evaluate(loss, end.params, end.buffers, query)', 'value, seen = _evaluate(loss, end.params, end.buffers, support)'),
+    ('maml', 'Eq. 12: first order examined on the support', 'exam = (loss, end.params, end.buffers, query)', 'exam = (loss, end.params, end.buffers, support)'),
+    ('maml', 'Eq. 12: sum over tasks for mean', 'gradients={name: g.mean(0)', 'gradients={name: g.sum(0)'),
+    ('maml', 'Eq. 12: no outer step', 'for name, p in params.items(): p.grad = meta.gradients[name]', 'for name, p in params.items(): p.grad = 0 * meta.gradients[name]'),
+    ('maml', 'Reptile: away from theta-prime', '{name: p - end.params[name]', '{name: end.params[name] - p'),
+    ('maml', 'Reptile: one step only', 'else: gradients, seen = {name: p - end.params[name] for name, p in params.items()}', 'else: gradients, seen = {name: inner_lr * g for name, g in grad(_evaluate, argnums=1, has_aux=True)(loss, params, buffers, support)[0].items()}'),
+    ('maml', 'buffers: no memory between inner steps', 'for name, p in params.items()}, seen.buffers', 'for name, p in params.items()}, buffers'),
+    ('maml', 'buffers: those of the last inner step', 'MetaStep(gradients, end.trace[0].buffers,', 'MetaStep(gradients, end.buffers,'),
+    ('maml', 'buffers: those of the first task', 'b.mean(0) if b.is_floating_point() else b[0]', 'b[0]'),
+    ('maml', 'buffers: the loss overwrites what it was given', '{name: b.clone() for name, b in buffers.items()}\n    result', 'dict(buffers)\n    result'),
+    ('maml', 'buffers: not written back', 'if name in meta.buffers: b.copy_(meta.buffers[name])', 'pass'),
+    ('maml', 'buffers: the query without the memory of the support', 'value, seen = _evaluate(loss, end.params, end.buffers, query)', 'value, seen = _evaluate(loss, end.params, buffers, query)'),
+    ('maml', 'buffers: a graph is kept in what was seen', '{name: t.detach() for name, t in d.items()}', '{name: t for name, t in d.items()}'),
+    # 4.2
+    ('metrics', 'ties count as wins', "for side in ('left', 'right'))", "for side in ('right', 'right'))"),
+    ('metrics', 'ties count as losses', "for side in ('left', 'right'))", "for side in ('left', 'left'))"),
+    ('metrics', 'ties count as wins, tensors', 'for right in (False, True))', 'for right in (True, True))'),
+    # Eq. 1-4, 8-10, 13: to come
+]
+
+
+def mutate(module, old, new): # the code cells of its notebook as (number, source), one of them changed
+    cells = json.loads((NBS/f'{NOTEBOOKS[module]}.ipynb').read_text(encoding='utf-8'))['cells']
+    code = [(i, ''.join(c['source'])) for i, c in enumerate(cells) if c['cell_type'] == 'code']
+    found = sum(source.count(old) for _, source in code)
+    if found != 1: raise LookupError(f'the source occurs {found} times in {NOTEBOOKS[module]}: {old!r}')
+    home = next(source for _, source in code if old in source)
+    if '#| export' not in home: raise LookupError(f'the source is not in an exported cell of {NOTEBOOKS[module]}: {old!r}')
+    return [(i, source.replace(old, new)) for i, source in code]
+
+
+def run(cells): # -> outcome and where, of cells run in this interpreter
+    from execnb.shell import CaptureShell
+    from torch.autograd.gradcheck import GradcheckError
+    shell = CaptureShell(mpl_format='png')
+    for i, source in cells:
+        if re.search(r'^#\|\s*(slow|real|cuda)\b', source, re.M): continue
+        shell.run(source)
+        if shell.exc:
+            frames = traceback.extract_tb(shell.exc.__traceback__)
+            page = [f for f in frames if f.line and f.line in map(str.strip, source.splitlines())]
+            asserted = isinstance(shell.exc, GradcheckError) or isinstance(shell.exc, AssertionError) and frames[-1].line.startswith('assert')
+            last = page[-1].line if page else frames[-1].line
+            return ('caught', f'cell {i}: {last}') if asserted else ('broken', f'cell {i}: {type(shell.exc).__name__}: {shell.exc} in {last}')
+    return 'SURVIVED', 'every cell ran'
+
+
+def try_one(number): # in an interpreter of its own
+    module, formula, old, new = MUTATIONS[number]
+    try: done = subprocess.run([sys.executable, __file__, '--number', str(number)], cwd=NBS, capture_output=True, text=True, timeout=LIMIT, env={**os.environ, 'IN_TEST': '1', 'OMP_NUM_THREADS': '1'})
+    except subprocess.TimeoutExpired: outcome, where = 'broken', f'still running after {LIMIT} s'
+    else: outcome, where = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else ('broken', (done.stderr.strip() or 'it crashed').splitlines()[-1])
+    return module, formula, old, new, outcome, where
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('modules', nargs='*', help='of ' + ', '.join(NOTEBOOKS))
+    parser.add_argument('-v', '--verbose', action='store_true', help='show what was changed')
+    parser.add_argument('--number', type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.number is not None:
+        module, _, old, new = MUTATIONS[args.number]
+        print('\n' + json.dumps(run(mutate(module, old, new))))
+        sys.exit()
+    chosen = [n for n, m in enumerate(MUTATIONS) if not args.modules or m[0] in args.modules]
+    failed = 0
+    with ThreadPoolExecutor(2) as pool:
+        for module, formula, old, new, outcome, where in pool.map(try_one, chosen):
+            failed += outcome != 'caught'
+            print(f'{outcome:8}  {module}, {formula}: {where}'[:400], flush=True)
+            if args.verbose or outcome != 'caught': print(f'          - {old}\n          + {new}', flush=True)
+    print(f'{len(chosen) - failed} passed, {failed} failed')
+    sys.exit(bool(failed) or not chosen)
