@@ -13,9 +13,9 @@ extras['dev'] += extras['demo'] + extras['lab']
 
 class SdistWithSettings(sdist):
     "A source archive needs settings.ini as well, or it could not be built."
-    def add_defaults(self):
-        super().add_defaults()
+    def make_distribution(self):
         self.filelist.append('settings.ini')
+        super().make_distribution()
 
 
 setup(

@@ -17,6 +17,7 @@ def stage():
     from nbdev.serve import proc_nbs
     shutil.rmtree(STAGE, ignore_errors=True)
     refresh_quarto_yml(); _build_modidx(); nbdev_sidebar.__wrapped__(); proc_nbs(force=True, n_workers=2)
+    shutil.copytree(ROOT/'nbs'/'images', STAGE/'images', dirs_exist_ok=True)
 
 
 def rename():
