@@ -67,7 +67,7 @@ def hard_weights(
 ) -> Tensor: # (n,), 1 or 0; NaN where the score is NaN
     "1 up to the threshold, 0 beyond it: what pruning would do."
     scores = _values(scores)
-    return torch.where(scores <= rule.threshold, 1., torch.where(scores > rule.threshold, 0., float("nan"))).to(scores.dtype)
+    return torch.where(scores <= rule.threshold, 1., torch.where(scores > rule.threshold, 0., torch.nan)).to(scores.dtype)
 
 # %% ../nbs/05_confidence.ipynb #c17ef724
 def weighted_loss(

@@ -100,7 +100,7 @@ def contrastive_loss(
     parts = zip(*(t.split(chunk) for t in (u, noisy, me, images)))
     return torch.cat([checkpoint(rows, *part, use_reentrant=False, preserve_rng_state=False) for part in parts])
 
-# %% ../nbs/04_contrastive.ipynb #b361295e
+# %% ../nbs/04_contrastive.ipynb #4f9f5e22
 def alignment(
     z:Tensor, # embeddings, (n, d)
     noisy:Tensor, # the same with noise, (n, d)
