@@ -3,17 +3,18 @@
 
     .ci/mutations.py [-v] [module ...]      all modules by default; -v shows the mutations too
 
-A mutation replaces a piece of source that occurs once in the code cells of a notebook. The changed copy is run from the top in an
-interpreter of its own, without cells marked slow, real or cuda, until a cell fails. *caught*: an assertion of the page failed.
+A mutation replaces a piece of source that occurs once in the code cells of a notebook. The changed copy is run from the top in a
+process of its own, without cells marked slow, real or cuda, until a cell fails. *caught*: an assertion of the page failed.
 *SURVIVED*: nothing failed, so a test is missing. *broken*: something else failed (a name, a shape, the time limit), so the mutation
 is a poor one; or the source is not there exactly once. It says nothing about notebooks that fail as they are: `make test` first.
 """
-import argparse, json, os, re, subprocess, sys, traceback
+import argparse, json, multiprocessing, os, re, sys, time, traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 NBS = Path(__file__).resolve().parent.parent/'nbs'
 LIMIT = 180 # seconds for one mutated notebook
+PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports and nothing else
 NOTEBOOKS = dict(simplenet='03_simplenet', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', learner='08_learner', metrics='09_metrics')
 
 MUTATIONS = [ # module, formula and what is wrong with it, source as it is, source as it would be wrong
@@ -76,7 +77,7 @@ MUTATIONS = [ # module, formula and what is wrong with it, source as it is, sour
     ('maml', 'buffers: no memory between inner steps', 'for name, p in params.items()}, seen.buffers', 'for name, p in params.items()}, buffers'),
     ('maml', 'buffers: those of the last inner step', 'MetaStep(gradients, end.trace[0].buffers,', 'MetaStep(gradients, end.buffers,'),
     ('maml', 'buffers: those of the first task', 'b.mean(0) if b.is_floating_point() else b[0]', 'b[0]'),
-    ('maml', 'buffers: the loss overwrites what it was given', '{name: b.clone() for name, b in buffers.items()}\n    result', 'dict(buffers)\n    result'),
+    ('maml', 'buffers: those after the query', 'MetaStep(gradients, end.trace[0].buffers,', 'MetaStep(gradients, seen.buffers,'),
     ('maml', 'buffers: not written back', 'if name in meta.buffers: b.copy_(meta.buffers[name])', 'pass'),
     ('maml', 'buffers: the query without the memory of the support', 'value, seen = _evaluate(loss, end.params, end.buffers, query)', 'value, seen = _evaluate(loss, end.params, buffers, query)'),
     ('maml', 'buffers: a graph is kept in what was seen', '{name: t.detach() for name, t in d.items()}', '{name: t for name, t in d.items()}'),
@@ -112,7 +113,8 @@ MUTATIONS = [ # module, formula and what is wrong with it, source as it is, sour
     ('learner', 'Eq. 9, 10: lambda_0 whatever the losses say', 'loss = data + penalty * squared_norm', 'loss = data + config.lambda_0 * squared_norm'),
     ('learner', 'Eq. 10: Adam decays the weights as well', 'return torch.optim.Adam([dict(params=list(m.parameters()), lr=lr) for m, lr in rates])', 'return torch.optim.Adam([dict(params=list(m.parameters()), lr=lr) for m, lr in rates], weight_decay=1e-5)'),
     ('learner', 'Eq. 10: one learning rate', '(head.discriminator, config.lr_discriminator)]', '(head.discriminator, config.lr_adaptor)]'),
-    ('learner', 'Eq. 13: weights not computed anew', "    if 'q1' in batch: weights =", "    if 'q2' in batch: weights ="),
+    ('learner', 'Eq. 13: weights not computed anew', "weights = _weigh(config)(scores.view(b, P)[:, ::_scored_every(config, P)].amax(1), Rule(batch['q1'], batch['threshold']))", "weights = torch.ones(b)"),
+    ('learner', 'Eq. 13: weighed by the mean patch', "[:, ::_scored_every(config, P)].amax(1), Rule(", "[:, ::_scored_every(config, P)].mean(1), Rule("),
     ('learner', 'Eq. 13: the rule of another category', 'rules = [run.rules[features.samples[task[0]].category] for task in images]', 'rules = [run.rules[features.samples[images[0, 0]].category] for task in images]'),
     ('learner', 'Eq. 13: examined on the support', "for part in (slice(half), slice(half, None)))\n    if", "for part in (slice(half), slice(half)))\n    if"),
     ('learner', 'Eq. 11: weights of the other half', 'run.weights[images[:, :half]]', 'run.weights[images[:, half:]]'),
@@ -145,39 +147,48 @@ def run(cells): # -> outcome and where, of cells run in this interpreter
     for i, source in cells:
         if re.search(r'^#\|\s*(slow|real|cuda)\b', source, re.M): continue
         shell.run(source)
-        if shell.exc:
-            frames = traceback.extract_tb(shell.exc.__traceback__)
-            page = [f for f in frames if f.line and f.line in map(str.strip, source.splitlines())]
-            asserted = isinstance(shell.exc, GradcheckError) or isinstance(shell.exc, AssertionError) and frames[-1].line.startswith('assert')
-            last = page[-1].line if page else frames[-1].line
-            return ('caught', f'cell {i}: {last}') if asserted else ('broken', f'cell {i}: {type(shell.exc).__name__}: {shell.exc} in {last}')
+        if not shell.exc: continue
+        page = [f.line for f in traceback.extract_tb(shell.exc.__traceback__) if f.filename.startswith('<ipython-input')]
+        last = page[-1] if page else source.splitlines()[0]
+        if isinstance(shell.exc, (AssertionError, GradcheckError)) and 'assert' in last: return 'caught', f'cell {i}: {last}'
+        return 'broken', f'cell {i}: {type(shell.exc).__name__}: {shell.exc} in {last}'
     return 'SURVIVED', 'every cell ran'
 
 
-def try_one(number): # in an interpreter of its own
-    module, formula, old, new = MUTATIONS[number]
-    try: done = subprocess.run([sys.executable, __file__, '--number', str(number)], cwd=NBS, capture_output=True, text=True, timeout=LIMIT, env={**os.environ, 'IN_TEST': '1', 'OMP_NUM_THREADS': '1'})
-    except subprocess.TimeoutExpired: outcome, where = 'broken', f'still running after {LIMIT} s'
-    else: outcome, where = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else ('broken', (done.stderr.strip() or 'it crashed').splitlines()[-1])
-    return module, formula, old, new, outcome, where
+def child(number, pipe): # one mutation, in a process of its own
+    module, _, old, new = MUTATIONS[number]
+    os.chdir(NBS)
+    with open(os.devnull, 'w') as nowhere: os.dup2(nowhere.fileno(), 1); os.dup2(nowhere.fileno(), 2)
+    try: pipe.send(run(mutate(module, old, new)))
+    except LookupError as e: pipe.send(('broken', e.args[0]))
+
+
+def try_one(number): # start a child and wait for its answer
+    mine, theirs = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=child, args=(number, theirs))
+    process.start(); theirs.close()
+    try: outcome = mine.recv() if mine.poll(LIMIT) else ('broken', f'still running after {LIMIT} s')
+    except EOFError: outcome = 'broken', 'the interpreter crashed'
+    process.join(5); process.kill()
+    return number, *outcome
 
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('modules', nargs='*', help='of ' + ', '.join(NOTEBOOKS))
     parser.add_argument('-v', '--verbose', action='store_true', help='show what was changed')
-    parser.add_argument('--number', type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.number is not None:
-        module, _, old, new = MUTATIONS[args.number]
-        print('\n' + json.dumps(run(mutate(module, old, new))))
-        sys.exit()
-    chosen = [n for n, m in enumerate(MUTATIONS) if not args.modules or m[0] in args.modules]
-    failed = 0
+    unknown = set(args.modules) - set(NOTEBOOKS)
+    if unknown: parser.error(f"there are no mutations of {', '.join(unknown)}; there are some of {', '.join(NOTEBOOKS)}")
+    os.environ |= {'IN_TEST': '1', 'OMP_NUM_THREADS': '1'}
+    PROCESSES.set_forkserver_preload(['execnb.shell', 'pandas', 'timm', 'matplotlib.pyplot', 'sklearn.metrics', 'torch.func'])
+    chosen, failed, start = [n for n, m in enumerate(MUTATIONS) if not args.modules or m[0] in args.modules], 0, time.time()
     with ThreadPoolExecutor(2) as pool:
-        for module, formula, old, new, outcome, where in pool.map(try_one, chosen):
+        for number, outcome, where in pool.map(try_one, chosen):
+            module, formula, old, new = MUTATIONS[number]
             failed += outcome != 'caught'
             print(f'{outcome:8}  {module}, {formula}: {where}'[:400], flush=True)
             if args.verbose or outcome != 'caught': print(f'          - {old}\n          + {new}', flush=True)
+    print(f'{time.time() - start:.0f} s altogether')
     print(f'{len(chosen) - failed} passed, {failed} failed')
     sys.exit(bool(failed) or not chosen)
