@@ -15,7 +15,7 @@ from pathlib import Path
 NBS = Path(__file__).resolve().parent.parent/'nbs'
 LIMIT = 180 # seconds for one mutated notebook
 PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports and nothing else
-NOTEBOOKS = dict(simplenet='03_simplenet', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', learner='08_learner', metrics='09_metrics')
+NOTEBOOKS = dict(simplenet='03_simplenet', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', objective='07b_objective', learner='08_learner', metrics='09_metrics')
 
 MUTATIONS = [ # module, formula and what is wrong with it, source as it is, source as it would be wrong
     # Eq. 14-17
@@ -106,19 +106,19 @@ MUTATIONS = [ # module, formula and what is wrong with it, source as it is, sour
     ('covariance', 'Eq. 10: biases as well', 'matrices = [p for p in params if p.ndim > 1]', 'matrices = [*params]'),
     ('covariance', 'Eq. 10: the norm for its square', 'sum((p ** 2).sum() for p in matrices)', 'sum((p ** 2).sum() for p in matrices) ** .5'),
     # Eq. 4, 10, 13
-    ('learner', 'Eq. 4: no contrastive term', "loss = loss + config.lambda_cont * aux['contrastive']", 'pass'),
-    ('learner', 'Eq. 4: lambda_cont ignored', "loss = loss + config.lambda_cont * aux['contrastive']", "loss = loss + aux['contrastive']"),
-    ('learner', 'Eq. 1, 15: one noise for positives and anomalies', '(config.sigma if config.literal else config.sigma_contrast)', 'config.sigma'),
-    ('learner', 'Eq. 7: unweighted', 'weighted_loss(margins, weights, config.literal), weights * margins.mean(1)', 'weighted_loss(margins, torch.ones_like(weights), config.literal), weights * margins.mean(1)'),
-    ('learner', 'Eq. 9, 10: lambda_0 whatever the losses say', 'loss = data + penalty * squared_norm', 'loss = data + config.lambda_0 * squared_norm'),
+    ('objective', 'Eq. 4: no contrastive term', "loss = loss + config.lambda_cont * watched['contrastive']", 'pass'),
+    ('objective', 'Eq. 4: lambda_cont ignored', "loss = loss + config.lambda_cont * watched['contrastive']", "loss = loss + watched['contrastive']"),
+    ('objective', 'Eq. 1, 15: one noise for positives and anomalies', '(config.sigma if config.literal else config.sigma_contrast)', 'config.sigma'),
+    ('objective', 'Eq. 7: unweighted', 'loss = weighted_loss(margins, weights, config.literal)', 'loss = weighted_loss(margins, torch.ones_like(weights), config.literal)'),
+    ('objective', 'Eq. 9, 10: lambda_0 whatever the losses say', '+ penalty * _penalty(', '+ config.lambda_0 * _penalty('),
     ('learner', 'Eq. 10: Adam decays the weights as well', 'return torch.optim.Adam([dict(params=list(m.parameters()), lr=lr) for m, lr in rates])', 'return torch.optim.Adam([dict(params=list(m.parameters()), lr=lr) for m, lr in rates], weight_decay=1e-5)'),
     ('learner', 'Eq. 10: one learning rate', '(head.discriminator, config.lr_discriminator)]', '(head.discriminator, config.lr_adaptor)]'),
-    ('learner', 'Eq. 13: weights not computed anew', "weights = _weigh(config)(scores.view(b, P)[:, ::_scored_every(config, P)].amax(1), Rule(batch['q1'], batch['threshold']))", "weights = torch.ones(b)"),
-    ('learner', 'Eq. 13: weighed by the mean patch', "[:, ::_scored_every(config, P)].amax(1), Rule(", "[:, ::_scored_every(config, P)].mean(1), Rule("),
+    ('objective', 'Eq. 13: weights not computed anew', "if 'q1' not in batch: return", "if True: return"),
+    ('objective', 'Eq. 13: weighed by the mean patch', "config.score_patches)].amax(1), Rule(", "config.score_patches)].mean(1), Rule("),
     ('learner', 'Eq. 13: the rule of another category', 'rules = [run.rules[features.samples[task[0]].category] for task in images]', 'rules = [run.rules[features.samples[images[0, 0]].category] for task in images]'),
     ('learner', 'Eq. 13: examined on the support', "for part in (slice(half), slice(half, None)))\n    if", "for part in (slice(half), slice(half)))\n    if"),
     ('learner', 'Eq. 11: weights of the other half', 'run.weights[images[:, :half]]', 'run.weights[images[:, half:]]'),
-    ('learner', 'Eq. 17: scores by the statistics of the batch', 'still = F.batch_norm(hidden[:len(q)], norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)', 'still = F.batch_norm(hidden[:len(q)], None, None, norm.weight, norm.bias, True, eps=norm.eps)'),
+    ('objective', 'Eq. 17: scores by the statistics of the batch', 'F.batch_norm(hidden[:len(q)], norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)', 'F.batch_norm(hidden[:len(q)], None, None, norm.weight, norm.bias, True, eps=norm.eps)'),
     ('learner', 'weights: sign of the scores', 'found.append((-head.eval()(', 'found.append((head.eval()('),
     ('learner', 'tasks: categories mixed', 'dealt = members[torch.randperm(len(members), generator=generator)]', 'dealt = torch.randperm(len(categories), generator=generator)[:len(members)]'),
     ('learner', 'Eq. 8: pairs that are not remembered', 'if config.model_weights and pair: run.window.add(*pair)', 'pass'),
@@ -126,7 +126,7 @@ MUTATIONS = [ # module, formula and what is wrong with it, source as it is, sour
     ('learner', 'checkpoint: without the state of chance', "for k, g in run.chance.items(): g.set_state(state['chance'][k])", 'pass'),
     ('learner', 'checkpoint: without the window', "window=LossWindow.from_state(state['window']), ", ''),
     ('learner', 'checkpoint: without the weights', "weights=state['weights'], ", ''),
-    ('learner', 'few shots: another step size', 'config.inner_lr if inner_lr is None else inner_lr, steps)', '2 * config.inner_lr, steps)'),
+    ('learner', 'few shots: another step size', 'end = adapt(loss, *split(adapted), batch, inner_lr, steps)', 'end = adapt(loss, *split(adapted), batch, 2 * inner_lr, steps)'),
 ]
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'Sets', 'Categories', 'Device', 'demo', 'train', 'evaluate', 'experiments', 'check']
 
-# %% ../nbs/14_cli.ipynb #9e672a23
+# %% ../nbs/14_cli.ipynb #14197e87
 import functools, os
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from .data import BENCHMARKS, check as check_samples, read
 from .evaluate import DEMO, demo as run_demo, evaluate as run_evaluate, read_sets, summary, train_on, write_results
 from .experiments import GRIDS, compare, read_grid, run_grid
 from .features import default_device, load_backbone
-from .learner import SIMPLENET, Config, load_model, save_model
+from .learner import load_model, save_model
+from .objective import SIMPLENET, Config, method_name
 
 # %% ../nbs/14_cli.ipynb #1f129311
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -53,7 +54,7 @@ def demo(
     typer.echo(summary(run_demo(out, replace(DEMO, seed=seed))))
     typer.echo(f'\nTables and pictures: {out}')
 
-# %% ../nbs/14_cli.ipynb #20853a85
+# %% ../nbs/14_cli.ipynb #54e189ae
 @app.command()
 @_plain_errors
 def train(
@@ -74,7 +75,7 @@ def train(
     model = train_on(chosen, load_backbone(backbone).to(device or default_device()), config, checkpoint=checkpoint)
     saved = save_model(model, out)
     checkpoint.unlink()
-    typer.echo(f"{saved}: {config.method}, trained on {'; '.join(f'{s}: {len(c)} categories' for s, c in model.source.items())}")
+    typer.echo(f"{saved}: {method_name(config)}, trained on {'; '.join(f'{s}: {len(c)} categories' for s, c in model.source.items())}")
 
 # %% ../nbs/14_cli.ipynb #ead8f8c5
 @app.command()

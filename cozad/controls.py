@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['feature_norm', 'untrained_head']
 
-# %% ../nbs/11_controls.ipynb #61382832
+# %% ../nbs/11_controls.ipynb #bf05f092
 import torch
 from torch import Tensor
-from .learner import Config, stream
+from .objective import Config, stream
 from .simplenet import Head
 
 # %% ../nbs/11_controls.ipynb #213204bb

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['SUFFIXES', 'NORMAL', 'ANOMALOUS', 'READERS', 'BENCHMARKS', 'MODES', 'Sample', 'read_mvtec', 'read_meta',
            'read_folder', 'read_yesno', 'read_headct', 'read_magnetic_tile', 'pick', 'read', 'Benchmark', 'load_image',
-           'load_mask', 'normalise', 'ImageDataset', 'Report', 'check', 'cache_dir']
+           'load_mask', 'normalise', 'ImageDataset', 'Report', 'check', 'cache_dir', 'replacing']
 
-# %% ../nbs/00_data.ipynb #22fb6deb
+# %% ../nbs/00_data.ipynb #a85cabb4
 import csv, hashlib, importlib, io, json, os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -422,7 +423,7 @@ def _mask_gaps(samples):
         if s.label and not s.mask: yield ('error', 'mask missing', s.category, s.path, 'others have one') if s.category in drawn else ('remark', 'no masks', s.category, s.path, '')
         if uses[s.mask] > 1: yield 'error', 'mask shared', s.category, s.path, f'uses {_short(s.mask)}'
 
-# %% ../nbs/00_data.ipynb #63d2fa60
+# %% ../nbs/00_data.ipynb #f74c4faa
 def _count(samples):
     "Images per category, split and label, and masks per category."
     kinds = [f'{split} {label}' for split in ('train', 'test') for label in ('normal', 'anomalous')]
@@ -430,7 +431,6 @@ def _count(samples):
     kind = pd.Series([f'{s.split} {("normal", "anomalous")[s.label]}' for s in samples])
     counts = pd.crosstab(category, kind).reindex(columns=kinds, fill_value=0).rename_axis(columns=None)
     return counts.assign(masks=pd.Series([s.mask is not None for s in samples]).groupby(category).sum())
-
 
 # %% ../nbs/00_data.ipynb #07d5e8f1
 _KINDS = ['train normal', 'test normal', 'test anomalous', 'train anomalous'] # the order of published counts
@@ -505,3 +505,16 @@ def check(
 def cache_dir() -> Path: # not created here; whoever writes creates it
     "Where cozad keeps what it can make again: `$COZAD_CACHE`, or `~/.cache/cozad`."
     return Path(os.environ.get('COZAD_CACHE') or '~/.cache/cozad').expanduser()
+
+# %% ../nbs/00_data.ipynb #ea4f449e
+@contextmanager
+def replacing(
+    path:Path|str, # the file to write; its folder is made
+) -> Iterator[Path]: # another name in the same folder, with the same suffix
+    "A file that is complete or as it was: renamed when the block ends well, removed when it does not."
+    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.stem}-{os.getpid()}{path.suffix}')
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally: temporary.unlink(missing_ok=True)

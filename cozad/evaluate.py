@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Scorer', 'COLUMNS', 'DEMO', 'protocol', 'read_sets', 'scorers_of', 'score', 'category_metrics', 'evaluate',
-           'train_on', 'environment', 'write_atomically', 'write_results', 'summary', 'demo', 'draw_maps']
+           'train_on', 'environment', 'write_results', 'summary', 'demo', 'draw_maps']
 
-# %% ../nbs/12_evaluate.ipynb #579abd57
+# %% ../nbs/12_evaluate.ipynb #7871dd55
 import datetime, hashlib, json, os, platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -20,10 +20,11 @@ from tqdm.auto import tqdm
 import cozad
 from . import plots
 from .controls import feature_norm, untrained_head
-from .data import Sample, load_image, load_mask, pick, read
+from .data import Sample, load_image, load_mask, pick, read, replacing
 from .features import AGGREGATIONS, Backbone, Features, default_device, extract, fingerprint, load_backbone
-from .learner import SIMPLENET, Config, Model, train
+from .learner import Model, train
 from .metrics import image_metrics, pixel_metrics
+from .objective import SIMPLENET, Config, method_name
 from .simplenet import anomaly_map, image_scores, patch_scores
 from .textures import make_textures
 
@@ -52,7 +53,7 @@ def read_sets(
     if absent: raise ValueError(f"No set has a category {', '.join(sorted(absent))}; there are {', '.join(sorted({s.category for spec in specs for s in read(spec)}))}.")
     return {name: samples for name, samples in sets.items() if samples}
 
-# %% ../nbs/12_evaluate.ipynb #e46ca870
+# %% ../nbs/12_evaluate.ipynb #e9b2fd71
 Scorer = Callable[[Tensor], Tensor] # patches (B, dim, h, w) -> scores (B, h, w), high for anomalous
 
 
@@ -62,7 +63,7 @@ def scorers_of(
 ) -> dict[str, Scorer]: # by the name of the method
     "The trained head by its ingredients, and beside it the untrained head and the feature norm."
     by_head = lambda head: lambda patches: patch_scores(head, patches)
-    found = {model.config.method: by_head(model.head)}
+    found = {method_name(model.config): by_head(model.head)}
     if controls:
         start = untrained_head(model.head.adaptor.in_features, model.config).to(model.head.adaptor.weight.device)
         found |= {'untrained head': by_head(start), 'feature norm': feature_norm}
@@ -152,22 +153,12 @@ def train_on(
     head, _ = train(sum(turned, features), config, next(backbone.parameters()).device, progress, checkpoint)
     return Model(head, config, {name: sorted({s.category for s in samples}) for name, samples in chosen.items()}, fingerprint(backbone))
 
-# %% ../nbs/12_evaluate.ipynb #ce74b710
+# %% ../nbs/12_evaluate.ipynb #6052b52e
 def environment() -> dict[str, str]:
     "What a result may depend on besides its configuration, and when it was made."
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {os.cpu_count()} cores, {platform.machine()}'
     return dict(cozad=cozad.__version__, torch=torch.__version__, timm=timm.__version__, numpy=np.__version__, python=platform.python_version(),
                 hardware=where, date=datetime.date.today().isoformat())
-
-
-def write_atomically(
-    path:Path,
-    text:str,
-) -> None:
-    "Write to another name first, then rename: a killed program leaves the old file or the new one."
-    temporary = path.with_name(f'.{path.name}.unfinished')
-    temporary.write_text(text, encoding='utf-8')
-    os.replace(temporary, path)
 
 
 def write_results(
@@ -176,13 +167,13 @@ def write_results(
     config:Config,
 ) -> Path:
     "Write the table and, beside it, what it depends on."
-    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    text = table.to_csv(index=False, float_format='%.4f')
+    path, text = Path(path), table.to_csv(index=False, float_format='%.4f')
     images = table[table.category != 'mean'].drop_duplicates(['target', 'category'])
     settings = {**asdict(config), 'backbone': config.backbone.rpartition('/')[2], 'seed': sorted({int(s) for s in table.seed})}
     about = dict(config=settings, environment=environment(), rows=len(table), images=int(images.n_normal.sum() + images.n_anomalous.sum()),
                  sha256=hashlib.sha256(text.encode()).hexdigest())
-    write_atomically(path, text); write_atomically(path.with_suffix('.json'), json.dumps(about, indent=1))
+    for file, content in ((path, text), (path.with_suffix('.json'), json.dumps(about, indent=1))):
+        with replacing(file) as temporary: temporary.write_text(content, encoding='utf-8')
     return path
 
 # %% ../nbs/12_evaluate.ipynb #41eca518
@@ -219,7 +210,7 @@ def demo(
     draw_maps(model, backbone, samples, out/'maps.png')
     return table
 
-# %% ../nbs/12_evaluate.ipynb #ca278a6b
+# %% ../nbs/12_evaluate.ipynb #b0fb9068
 def draw_maps(
     model:Model,
     backbone:Backbone,
@@ -230,12 +221,12 @@ def draw_maps(
     shown, found = [], []
     for category in sorted({s.category for s in pick(samples, 'test', 1)}):
         tests = pick(samples, 'test', None, [category])
-        scores = score(extract(backbone, tests, model.config.size, progress=False), scorers_of(model, controls=False), model.config, model.head.adaptor.weight.device)[model.config.method]
+        scores = score(extract(backbone, tests, model.config.size, progress=False), scorers_of(model, controls=False), model.config, model.head.adaptor.weight.device)[method_name(model.config)]
         defective = torch.tensor([i for i, s in enumerate(tests) if s.label])
         median = defective[image_scores(scores)[defective].argsort()[len(defective) // 2]]
         shown.append(tests[median]); found.append(scores[median])
     maps = anomaly_map(torch.stack(found), model.config.size, model.config.map_sigma)
     titles = [f"{s.category}\n{'trained on' if any(s.category in c for c in model.source.values()) else 'unseen'}" for s in shown]
     figure = plots.show_maps([load_image(s.path, model.config.size) for s in shown], [load_mask(s, model.config.size) for s in shown], maps, titles)
-    temporary = path.with_name(f'.{path.name}'); figure.savefig(temporary, bbox_inches='tight'); os.replace(temporary, path)
+    with replacing(path) as temporary: figure.savefig(temporary, bbox_inches='tight')
     return path

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GRIDS', 'Sets', 'cell_key', 'run_cell', 'grid_configs', 'run_grid', 'read_grid', 'compare', 'paper_results']
 
-# %% ../nbs/13_experiments.ipynb #89d96081
+# %% ../nbs/13_experiments.ipynb #dcdf9143
 import hashlib, json, time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
-from .data import Sample, pick
-from .evaluate import environment, evaluate, train_on, write_atomically
+from .data import Sample, pick, replacing
+from .evaluate import environment, evaluate, train_on
 from .features import default_device, load_backbone
-from .learner import SIMPLENET, Config, load_model, save_model
+from .learner import load_model, save_model
+from .objective import SIMPLENET, Config, method_name
 
 # %% ../nbs/13_experiments.ipynb #974c5b38
 def _on(*switches): # only these ingredients
@@ -37,8 +38,12 @@ GRIDS:dict[str, dict[str, dict]] = dict( # table: row: changes to Config
             'SCL + Contrastive': _on(*_SCL, 'contrastive'), 'Meta + Contrastive': _on('meta', 'contrastive'), 'Full CoZAD': {}},
     literal={'mended': {}, 'as printed': dict(literal=True)})
 
-# %% ../nbs/13_experiments.ipynb #16a830c4
+# %% ../nbs/13_experiments.ipynb #fd527fd8
 Sets = Mapping[str, Sequence[Sample]] # name of a set -> its samples
+
+
+def _settings(config): # without the folders of this machine
+    return asdict(config) | {'backbone': Path(config.backbone).name}
 
 
 def cell_key(
@@ -46,12 +51,13 @@ def cell_key(
     sources:Sets,
     targets:Sets,
 ) -> str: # 16 hex digits
-    "A name for one training and its tests: the same if and only if configuration and images are the same."
-    images = [[(name, s.category, s.split, s.label, s.path.name, s.mask is not None) for name, samples in sets.items() for s in samples] for sets in (sources, targets)]
-    settings = asdict(config) | {'backbone': Path(config.backbone).name}
+    "A name for one training and its tests, from the configuration and every image's name, bytes and labels. Raises FileNotFoundError for an absent image."
+    seen = lambda s: (s.category, s.split, s.label, s.defect, s.path.name, s.path.stat().st_size, s.mask is not None)
+    images = [[(name, *seen(s)) for name, samples in sets.items() for s in samples] for sets in (sources, targets)]
+    settings = sorted(_settings(config).items())
     return hashlib.blake2b(json.dumps([settings, images]).encode(), digest_size=8).hexdigest()
 
-
+# %% ../nbs/13_experiments.ipynb #77fe5c3b
 def run_cell(
     config:Config,
     sources:Sets, # training normals are taken from these
@@ -69,11 +75,12 @@ def run_cell(
     model, trained = load_model(kept), time.perf_counter() - start
     model.head.to(default_device())
     table = evaluate(model, backbone, targets, root, controls=False, progress=progress)
-    write_atomically(file, json.dumps(dict(config=asdict(config) | {'backbone': Path(config.backbone).name}, environment=environment(), seconds=round(trained, 1), rows=table.to_dict('records')), indent=1))
+    cell = dict(config=_settings(config), environment=environment(), seconds=round(trained, 1), rows=table.to_dict('records'))
+    with replacing(file) as temporary: temporary.write_text(json.dumps(cell, indent=1), encoding='utf-8')
     checkpoint.unlink(missing_ok=True)
     return file
 
-# %% ../nbs/13_experiments.ipynb #0c63030c
+# %% ../nbs/13_experiments.ipynb #0b7be34e
 def grid_configs(
     grid:Mapping[str, dict], # row -> changes, as in GRIDS
     base:Config, # what is changed
@@ -82,7 +89,7 @@ def grid_configs(
     "Every row with every seed."
     return [(row, replace(base, seed=seed, **changes)) for seed in range(seeds) for row, changes in grid.items()]
 
-
+# %% ../nbs/13_experiments.ipynb #850b83cf
 def run_grid(
     grid:Mapping[str, dict], # row -> changes, as in GRIDS
     base:Config,
@@ -101,8 +108,15 @@ def run_grid(
     for _ in tqdm(work, 'cells', total=len(missing), disable=None if progress else True): pass
     return read_grid(grid, base, sources, targets, out, seeds)
 
-
-def read_grid(grid:Mapping[str, dict], base:Config, sources:Sets, targets:Sets, out:Path, seeds:int=3) -> pd.DataFrame: # a line per row, seed, category and metric; absent cells are left out
+# %% ../nbs/13_experiments.ipynb #1bd3a4cc
+def read_grid(
+    grid:Mapping[str, dict], # row -> changes, as in GRIDS
+    base:Config,
+    sources:Sets,
+    targets:Sets,
+    out:Path, # folder of the results
+    seeds:int=3,
+) -> pd.DataFrame: # a line per row, seed, category and metric; absent cells are left out
     "The results of a grid, as far as they are there."
     found = []
     for row, config in grid_configs(grid, base, seeds):
