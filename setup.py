@@ -7,7 +7,7 @@ from setuptools.command.sdist import sdist
 config = ConfigParser(delimiters=['='])
 config.read('settings.ini', encoding='utf-8')
 settings = config['DEFAULT']
-extras = {name: settings[f'{name}_requirements'].split() for name in ('demo', 'lab', 'dev')}
+extras = {key.removesuffix('_requirements'): value.split() for key, value in settings.items() if key.endswith('_requirements')}
 extras['dev'] += extras['demo'] + extras['lab']
 
 
