@@ -8,7 +8,7 @@ config = ConfigParser(delimiters=['='])
 config.read('settings.ini', encoding='utf-8')
 settings = config['DEFAULT']
 extras = {key.removesuffix('_requirements'): value.split() for key, value in settings.items() if key.endswith('_requirements')}
-extras['dev'] += extras['demo'] + extras['lab']
+extras['dev'] += extras['demo'] + extras['lab'] + extras['onnx']
 
 
 class SdistWithSettings(sdist):

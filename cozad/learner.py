@@ -234,6 +234,7 @@ def train(
     return run.head.eval(), pd.DataFrame(run.rows).rename_axis('epoch')
 
 # %% ../nbs/08_learner.ipynb #3dcfb573
+@torch.no_grad() # the inner loop takes its own gradients; nothing outside needs them
 def adapt_head(
     head:Head, # trained; is not changed
     features:Features, # raw maps of a few normal images
