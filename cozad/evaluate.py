@@ -54,7 +54,7 @@ def read_sets(
     if absent: raise ValueError(f"No set has a category {', '.join(sorted(absent))}; there are {', '.join(sorted({s.category for spec in specs for s in read(spec)}))}.")
     return {name: samples for name, samples in sets.items() if samples}
 
-# %% ../nbs/12_evaluate.ipynb #e9b2fd71
+# %% ../nbs/12_evaluate.ipynb #34ad8173
 Scorer = Callable[[Tensor], Tensor] # patches (B, dim, h, w) -> scores (B, h, w), high for anomalous
 
 
@@ -80,11 +80,11 @@ def score(
     batch_size:int=4, # images at a time
 ) -> dict[str, Tensor]: # per method the patch scores, (n, h, w), on the CPU
     "Patch scores of every image by every scorer."
-    parts = {name: [] for name in scorers}
+    found = {name: torch.empty(len(features), *features[0][0].shape[-2:]) for name in scorers} # filled in place: small results between large ones would keep the memory in pieces
     for i in range(0, len(features), batch_size):
         patches = AGGREGATIONS[config.aggregation]([m.to(device) for m in features[i:i + batch_size]], config.patch)
-        for name, scorer in scorers.items(): parts[name].append(scorer(patches).cpu())
-    return {name: torch.cat(p) for name, p in parts.items()}
+        for name, scorer in scorers.items(): found[name][i:i + batch_size] = scorer(patches)
+    return found
 
 # %% ../nbs/12_evaluate.ipynb #c6f72627
 def category_metrics(
