@@ -407,7 +407,7 @@ def _opened_or_noted(picture, unreadable): # the opened picture, or None and a n
         if unreadable is None: raise
         unreadable[picture if isinstance(picture, Path) else f'picture {len(unreadable) + 1}'] = str(e)
 
-# %% ../nbs/10_detector.ipynb #7ab6cf77
+# %% ../nbs/10_detector.ipynb #db436449
 class _Judge(_Ready):
     "From pictures to detections."
     @torch.no_grad()
@@ -435,11 +435,11 @@ class _Judge(_Ready):
         found, threshold, config = pictures(what), self.threshold_in_use, self.model_in_use.config
         patches, means, sizes, sources = self._look(found, progress, unreadable)
         unlike = unlikeness(means, threshold.domain) if threshold and threshold.domain is not None else torch.full((len(means),), math.nan)
-        detections = [Detection(p, s.amax().item(), s, size, config, threshold, u.item()) for p, s, size, u in zip(sources, patches, sizes, unlike)]
+        detections = [Detection(p, image_scores(s[None], config.rim).item(), s, size, config, threshold, u.item()) for p, s, size, u in zip(sources, patches, sizes, unlike)]
         _warn(detections)
         return detections[0] if _single(what) else detections
 
-# %% ../nbs/10_detector.ipynb #e2d8f49b
+# %% ../nbs/10_detector.ipynb #2f07068c
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     "Which patches made a verdict, and by how much."
@@ -461,9 +461,10 @@ def explain(
     top:int=5, # patches
 ) -> Explanation:
     "The worst patches of a picture, where they are, and how far beyond the threshold."
-    (h, w), (height, width) = detection.patches.shape, detection.size
-    scores, cells = detection.patches.flatten().topk(min(top, h * w))
-    rows, columns = cells // w, cells % w
+    (h, w), (height, width), rim = detection.patches.shape, detection.size, detection.config.rim
+    inner = detection.patches[rim:h - rim, rim:w - rim]
+    scores, cells = inner.flatten().topk(min(top, inner.numel()))
+    rows, columns = cells // inner.shape[1] + rim, cells % inner.shape[1] + rim
     boxes = dict(top=rows * height / h, left=columns * width / w, bottom=(rows + 1) * height / h, right=(columns + 1) * width / w)
     beyond = scores - (detection.threshold.value if detection.threshold else math.nan)
     return Explanation(detection, pd.DataFrame({k: v.numpy() for k, v in dict(row=rows, column=columns, **boxes, score=scores, beyond=beyond).items()}))
@@ -482,7 +483,7 @@ def plot_explanation(
     ax.set_title(f'{explanation.detection.verdict}, score {explanation.detection.score:.2f}', fontsize=10)
     return ax
 
-# %% ../nbs/10_detector.ipynb #f8f76002
+# %% ../nbs/10_detector.ipynb #d59ca082
 _MEMORY = 32 # mean features that a threshold keeps, to notice another domain
 
 
@@ -499,7 +500,7 @@ class _Calibrated(_Judge):
         found = pictures(what)
         if labels is not None and len(labels) != len(found): raise ValueError(f'calibrate: there are {len(found)} pictures and {len(labels)} labels.')
         patches, means, *_ = self._look(found, progress)
-        scores = image_scores(patches).tolist()
+        scores = image_scores(patches, self.model_in_use.config.rim).tolist()
         threshold = threshold_from_normals(scores, self.rate if rate is None else rate) if labels is None else threshold_from_labels(scores, labels)
         kept = means if labels is None else means[torch.as_tensor(np.asarray(labels)) == 0]
         self.threshold_ = replace(threshold, domain=kept[np.unique(np.linspace(0, len(kept) - 1, _MEMORY).round().astype(int))])
@@ -559,11 +560,11 @@ class _Filed(_Calibrated):
         found._engine() # notices other weights at once
         return found
 
-# %% ../nbs/10_detector.ipynb #a50d91ef
+# %% ../nbs/10_detector.ipynb #b3eb4046
 class _Usual(OutlierMixin, _Filed):
     "The names that scikit-learn's outlier detectors have; `fit_predict` comes with the mixin."
     def score_samples(self, X) -> np.ndarray: # (n,), higher = more normal
-        return -image_scores(self._look(pictures(X))[0]).double().numpy()
+        return -image_scores(self._look(pictures(X))[0], self.model_in_use.config.rim).double().numpy()
 
     @property
     def offset_(self) -> float: # what `decision_function` subtracts

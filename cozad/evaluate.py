@@ -86,14 +86,14 @@ def score(
         for name, scorer in scorers.items(): found[name][i:i + batch_size] = scorer(patches)
     return found
 
-# %% ../nbs/12_evaluate.ipynb #c6f72627
+# %% ../nbs/12_evaluate.ipynb #65c24340
 def category_metrics(
     samples:Sequence[Sample], # test images of one category
     scores:Tensor, # their patch scores, (n, h, w)
     config:Config, # size and smoothing of the maps
 ) -> dict[str, float]: # in %, NaN where undefined
     "All seven metrics of one category."
-    found = image_metrics(np.array([s.label for s in samples]), image_scores(scores).numpy())
+    found = image_metrics(np.array([s.label for s in samples]), image_scores(scores, config.rim).numpy())
     drawn = all(s.mask for s in samples if s.label)
     masks = np.stack([load_mask(s, config.size).numpy() for s in samples]) if drawn else np.zeros((0, config.size, config.size), bool)
     maps = anomaly_map(scores, config.size, config.map_sigma).numpy() if drawn else np.zeros(masks.shape)
@@ -245,7 +245,7 @@ def demo(
     draw_maps(model, backbone, samples, out/'maps.png')
     return table
 
-# %% ../nbs/12_evaluate.ipynb #b0fb9068
+# %% ../nbs/12_evaluate.ipynb #096d0a5c
 def draw_maps(
     model:Model,
     backbone:Backbone,
@@ -258,7 +258,7 @@ def draw_maps(
         tests = pick(samples, 'test', None, [category])
         scores = score(extract(backbone, tests, model.config.size, progress=False), scorers_of(model, controls=False), model.config, model.head.adaptor.weight.device)[method_name(model.config)]
         defective = torch.tensor([i for i, s in enumerate(tests) if s.label])
-        median = defective[image_scores(scores)[defective].argsort()[len(defective) // 2]]
+        median = defective[image_scores(scores, model.config.rim)[defective].argsort()[len(defective) // 2]]
         shown.append(tests[median]); found.append(scores[median])
     maps = anomaly_map(torch.stack(found), model.config.size, model.config.map_sigma)
     titles = [f"{s.category}\n{'trained on' if any(s.category in c for c in model.source.values()) else 'unseen'}" for s in shown]

@@ -60,7 +60,7 @@ def cell_key(
     settings = sorted(_settings(config).items())
     return hashlib.blake2b(json.dumps([settings, images]).encode(), digest_size=8).hexdigest()
 
-# %% ../nbs/13_experiments.ipynb #b0ffe8c1
+# %% ../nbs/13_experiments.ipynb #4c868790
 def peak_memory() -> float: # megabytes
     "The most that this process has held: on the GPU where there is one, else in main memory; NaN where the system does not tell."
     if torch.cuda.is_available(): return torch.cuda.max_memory_allocated() >> 20
@@ -75,7 +75,7 @@ def _tested(model, backbone, targets, root, progress): # rows of the table, and 
     for target, tests, found in scored(model, backbone, targets, root, controls=False, progress=progress):
         (method, scores), = found.items()
         rows += measured(protocol(model.source, target, tests[0].category), method, in_words(model.source), target, tests, scores, model.config)
-        images += [dict(target=target, category=s.category, image=f'{s.path.parent.name}/{s.path.name}', label=s.label, score=v) for s, v in zip(tests, image_scores(scores).tolist())]
+        images += [dict(target=target, category=s.category, image=f'{s.path.parent.name}/{s.path.name}', label=s.label, score=v) for s, v in zip(tests, image_scores(scores, model.config.rim).tolist())]
     return with_means(rows).to_dict('records'), images
 
 

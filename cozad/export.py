@@ -25,7 +25,7 @@ def map_matrix(
     "What `anomaly_map` does along one axis."
     return anomaly_map(torch.eye(n)[..., None], (size, 1), sigma)[..., 0].T.contiguous()
 
-# %% ../nbs/10c_export.ipynb #90b5a77a
+# %% ../nbs/10c_export.ipynb #770b44ce
 class Network(nn.Module):
     "Images in, maps and scores out."
     def __init__(
@@ -34,7 +34,7 @@ class Network(nn.Module):
     ):
         super().__init__()
         model, backbone = detector.model_in_use, detector.backbone_in_use()
-        self.size, self.net, (self.mean, self.std) = model.config.size, backbone.net, (backbone.mean, backbone.std)
+        self.size, self.rim, self.net, (self.mean, self.std) = model.config.size, model.config.rim, backbone.net, (backbone.mean, backbone.std)
         device = next(backbone.parameters()).device
         shapes = [m.shape[1:] for m in backbone(torch.zeros(1, 3, self.size, self.size, device=device))]
         self.head = inference_head(model, shapes).to(device)
@@ -48,7 +48,7 @@ class Network(nn.Module):
         images:Tensor, # (B, 3, size, size), values from 0 to 1
     ) -> tuple[Tensor, Tensor]: # maps (B, size, size) and scores (B,), high for anomalous
         scores = self.head(self.net(normalise(images, self.mean, self.std)))
-        return self.rows @ scores @ self.columns.T, image_scores(scores)
+        return self.rows @ scores @ self.columns.T, image_scores(scores, self.rim)
 
 # %% ../nbs/10c_export.ipynb #de0a7199
 def _example(network): # the example that a graph is traced with, and which of its dimensions are free

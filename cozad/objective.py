@@ -19,7 +19,7 @@ from .covariance import squared_norm
 from .features import Features, patches_at
 from .simplenet import Head, margin_loss
 
-# %% ../nbs/07b_objective.ipynb #37c5d878
+# %% ../nbs/07b_objective.ipynb #6f97bb22
 @dataclass(frozen=True)
 class _Seen: # how images become patches, scores and maps
     backbone:str='wide_resnet50_2.tv_in1k' # see `load_backbone`
@@ -33,6 +33,7 @@ class _Seen: # how images become patches, scores and maps
     th_pos:float=.5 # Eq. 16; the paper prints +0.5 for both
     th_neg:float=-.5
     map_sigma:float=4. # smoothing of the map, pixels
+    rim:int=0 # rings of patches at the border that have no say in an image's score
 
 # %% ../nbs/07b_objective.ipynb #fec2f66a
 @dataclass(frozen=True)

@@ -98,12 +98,15 @@ def patch_scores(
     head.train(mode)
     return scores
 
-# %% ../nbs/03_simplenet.ipynb #7b453333
+# %% ../nbs/03_simplenet.ipynb #ac184735
 def image_scores(
     scores:Tensor, # patch scores, (B, h, w)
+    rim:int=0, # rings of patches at the border that have no say
 ) -> Tensor: # (B,)
-    "The worst patch speaks for the image."
-    return scores.amax((-2, -1))
+    "The worst patch speaks for the image. Raises ValueError when the rim leaves none."
+    h, w = scores.shape[-2:]
+    if not 0 <= 2 * rim < min(h, w): raise ValueError(f'image_scores: a rim of {rim} rings does not fit a map of {h} x {w} patches; take 0 to {(min(h, w) - 1) // 2}.')
+    return scores[..., rim:h - rim, rim:w - rim].amax((-2, -1))
 
 # %% ../nbs/03_simplenet.ipynb #35243fe8
 @cache
