@@ -33,6 +33,8 @@ def store(path, flags):
         if cell.cell_type != 'code': return True
         return skipped & set(re.findall(r'^#\|\s*(\w+)', cell.source, re.M))
 
+    for cell in nb.cells:
+        if not skip(cell): cell.outputs = []
     os.chdir(path.parent)
     try: shell.run_all(nb, exc_stop=True, preproc=skip)
     except Exception: sys.exit(f'{path.name}: {shell.prettytb(fname=path)}')
