@@ -3,21 +3,33 @@
 
     .ci/test_notebooks.py [--flags real] [notebook ...]
 """
-import argparse, os, re, subprocess, sys, time
+import argparse, multiprocessing, os, re, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 NBS = Path(__file__).resolve().parent.parent/'nbs'
 
 
+PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports and nothing else
+IMPORTS = ['nbdev.test', 'pandas', 'matplotlib.pyplot', 'seaborn', 'sklearn.metrics', 'sklearn.manifold', 'scipy.stats', 'torch.func', 'torchvision', 'timm', 'typer', 'ipywidgets']
+
+
+def run(notebook, flags, log): # as nbdev_test does it, in this process
+    os.dup2(os.open(log, os.O_WRONLY), 1); os.dup2(1, 2)
+    from nbdev.config import get_config
+    from nbdev.test import test_nb
+    os.chdir(NBS)
+    sys.exit(not test_nb(notebook, get_config().tst_flags.split(), flags.split(), basepath=NBS.parent)[0])
+
+
 def passes(notebook, flags):
     start = time.time()
-    command = [str(Path(sys.executable).with_name('nbdev_test')), '--path', str(notebook), '--n_workers', '0'] + (['--flags', flags] if flags else [])
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
-    report = [f"{'passed' if done.returncode == 0 else 'FAILED'}  {notebook.name:32} {time.time() - start:5.1f} s"]
-    if done.returncode: report += [done.stdout[-4000:], done.stderr[-4000:]]
-    print(*report, sep='\n', flush=True)
-    return done.returncode == 0
+    with tempfile.NamedTemporaryFile('r', errors='replace') as log:
+        process = PROCESSES.Process(target=run, args=(notebook, flags, log.name))
+        process.start(); process.join()
+        passed = process.exitcode == 0
+        print(f"{'passed' if passed else 'FAILED'}  {notebook.name:32} {time.time() - start:5.1f} s", *([] if passed else [log.read()[-6000:]]), sep='\n', flush=True)
+    return passed
 
 
 if __name__ == '__main__':
@@ -28,6 +40,8 @@ if __name__ == '__main__':
     notebooks = args.notebooks or sorted(NBS.glob('*.ipynb'))
     marks = re.compile('#\\| (' + '|'.join(args.flags.split()) + ')\\b') if args.flags else None
     if marks: notebooks = [n for n in notebooks if marks.search(n.read_text(encoding='utf-8'))]
+    os.environ['OMP_NUM_THREADS'] = '1'
+    PROCESSES.set_forkserver_preload(IMPORTS)
     start = time.time()
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool: results = list(pool.map(lambda n: passes(n.resolve(), args.flags), notebooks))
     print(f'{time.time() - start:.0f} s altogether')
