@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'Sets', 'Categories', 'Device', 'demo', 'train', 'evaluate', 'predict', 'fit', 'export', 'experiments',
-           'reproduce', 'check']
+           'reproduce', 'bench', 'check']
 
 # %% ../nbs/14_cli.ipynb #9f655170
 import functools, json, os, warnings
@@ -199,6 +199,17 @@ def reproduce(
     typer.echo(f"absent: {', '.join(absent(data)) or 'nothing'}")
     table = run_reproduce(data, out, DEMO if small else Config(), seeds, ablations, jobs)
     typer.echo(f'{outcome(against_paper(table))}\nTables, curves and maps: {out}')
+
+# %% ../nbs/14_cli.ipynb #acd96457
+@app.command()
+@_plain_errors
+def bench(
+    out:Annotated[Path, typer.Option(help='Folder for bench.csv and bench.json.')]=Path('bench'),
+    quick:Annotated[bool, typer.Option('--quick', help='Toy sizes, in seconds: shows that all forms agree; no target applies to them.')]=False,
+):
+    "Time every part against a floor or a peer in the same run, and print the table of targets; a quarter of an hour on an idle machine. Example: cozad bench --out bench --quick"
+    from cozad.bench import as_text, bench as run_bench # a later notebook, needed by this command alone
+    typer.echo(f'{as_text(run_bench(out, quick))}\n\nTable and circumstances: {out}')
 
 # %% ../nbs/14_cli.ipynb #cb28f05c
 @app.command()
