@@ -36,7 +36,8 @@ MUTATIONS = [ # module, formula and what is wrong with it, source as it is, sour
     ('simplenet', 'Eq. 17: sign', 'scores = -head.eval()(patches', 'scores = head.eval()(patches'),
     ('simplenet', 'Eq. 17: batch statistics', 'scores = -head.eval()(patches', 'scores = -head.train()(patches'),
     ('simplenet', 'Eq. 17: stays in evaluation mode', 'head.train(mode)\n', '\n'),
-    ('simplenet', 'image score: mean for maximum', 'scores.amax((-2, -1))', 'scores.mean((-2, -1))'),
+    ('simplenet', 'image score: mean for maximum', 'rim:w - rim].amax((-2, -1))', 'rim:w - rim].mean((-2, -1))'),
+    ('simplenet', 'image score: the rim has its say', 'scores[..., rim:h - rim, rim:w - rim].amax', 'scores.amax'),
     ('simplenet', 'map: nearest for bilinear', "size, mode='linear')", "size, mode='nearest')"),
     ('simplenet', 'map: sigma', 'sigma:float=4., # of the Gaussian', 'sigma:float=2., # of the Gaussian'),
     # Eq. 5-7
