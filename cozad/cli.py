@@ -14,7 +14,7 @@ from typing import Annotated, Optional
 import typer
 import cozad
 from .data import BENCHMARKS, check as check_samples, read
-from .detector import Detector, ThresholdWarning
+from .detector import Detector
 from .evaluate import DEMO, demo as run_demo, evaluate as run_evaluate, read_sets, summary, train_on, write_results
 from .experiments import GRIDS, compare, read_grid, run_grid
 from .export import export as run_export
@@ -24,6 +24,7 @@ from .objective import SIMPLENET, Config, method_name
 from .report import exit_code, predict as run_predict, summary as summarise
 from .reproduce import absent, outcome, reproduce as run_reproduce
 from .tables import against_paper
+from .threshold import ThresholdWarning
 
 # %% ../nbs/14_cli.ipynb #1f129311
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None,
