@@ -113,6 +113,11 @@ def _count_tasks(**halves): # the first dimension of every tensor
     return found.pop()
 
 # %% ../nbs/07_maml.ipynb #4f245ed0
+def _at_a_time(params): # tasks side by side, where nobody has asked
+    heavy = sum(p.numel() for p in params.values()) >= 10 ** 6
+    return 1 if heavy and all(p.device.type == 'cpu' for p in params.values()) else None
+
+
 @torch.no_grad()
 def meta_gradient(
     loss:Loss, # of one task; whatever is random comes in with the batch
@@ -123,13 +128,13 @@ def meta_gradient(
     inner_lr:float=1e-2, # alpha
     steps:int=1, # of the inner loop
     order:int=2, # 2: MAML, 1: first order, 0: Reptile
-    chunk:int|None=None, # tasks side by side, to save memory; None takes all
+    chunk:int|None=None, # tasks side by side; None takes all, but one where a CPU has a million parameters or more
 ) -> MetaStep: # gradients and buffers averaged over tasks, the rest by task
     "The gradient of Eq. 12, averaged over tasks. Raises ValueError where the halves have different numbers of tasks."
     tasks = _count_tasks(support=support, query=query)
     own = {name: b.expand(tasks, *b.shape) for name, b in buffers.items()}
     def one(b, s, q): return task_gradient(loss, params, b, s, q, inner_lr, steps, order)
-    each = vmap(one, chunk_size=chunk)(own, support, query)
+    each = vmap(one, chunk_size=chunk or _at_a_time(params))(own, support, query)
     return each._replace(gradients={name: g.mean(0) for name, g in each.gradients.items()},
                          buffers={name: b.mean(0) if b.is_floating_point() else b[0] for name, b in each.buffers.items()})
 
