@@ -13,8 +13,8 @@ from itertools import count
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
-from .data import BENCHMARKS, READERS, Sample, read_mvtec
-from .data import _categories, _defective, _files, _folders, _in_order, _lacks, _masks, _name, _opened, _root
+from .data import BENCHMARKS, READERS, Sample, open_mask, read_mvtec
+from .data import _categories, _files, _folders, _in_order, _lacks, _masks, _name, _root
 
 # %% ../nbs/00b_layouts.ipynb #9deaccd5
 LAYOUTS = [ # set, folder, then files: normal for training, normal for testing, anomalous, its mask
@@ -120,7 +120,7 @@ def _by_mask(found):
     "Samples from (image, mask, category, split): an empty mask means normal. Raises ValueError where a mask is missing or unreadable."
     lost = next((mask for _, mask, *_ in found if not mask.is_file()), None)
     if lost: raise ValueError(f'{lost} is missing, and in this set the mask tells whether an image is normal.')
-    with ThreadPoolExecutor() as pool: drawn = list(pool.map(lambda row: _opened(row[1], _defective).any(), found))
+    with ThreadPoolExecutor() as pool: drawn = list(pool.map(lambda row: open_mask(row[1]).any(), found))
     return _in_order(Sample(image, 1, category, split, mask, 'defect') if d else Sample(image, 0, category, split) for (image, mask, category, split), d in zip(found, drawn))
 
 # %% ../nbs/00b_layouts.ipynb #444dd731
