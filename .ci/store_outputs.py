@@ -4,8 +4,8 @@
     .ci/store_outputs.py nbs/05_confidence.ipynb ...    [--flags "slow real"]
 
 Cells marked with a test flag of settings.ini (slow, cuda, real) are not run, unless named in --flags; they keep the
-outputs that they have. Widget views, which no reader without a kernel can see, are not stored, and large pictures are
-stored with 256 colours, a third of the size.
+outputs that they have. Widget views, which no reader without a kernel can see, are not stored, nor is the code by which one clears a line;
+large pictures are stored with 256 colours, a third of the size.
 """
 import argparse, base64, io, os, re, subprocess, sys
 from pathlib import Path
@@ -40,7 +40,7 @@ def store(path, flags):
     except Exception: sys.exit(f'{path.name}: {shell.prettytb(fname=path)}')
     for cell in nb.cells:
         if cell.cell_type == 'code':
-            cell.outputs = [o for o in cell.outputs if 'application/vnd.jupyter.widget-view+json' not in o.get('data', {})]
+            cell.outputs = [o for o in cell.outputs if 'application/vnd.jupyter.widget-view+json' not in o.get('data', {}) and ''.join(o.get('text', '-')).replace('\x1b[2K', '').strip()]
             for data in (o['data'] for o in cell.outputs if 'image/png' in o.get('data', {})): data['image/png'] = smaller(''.join(data['image/png']))
     temporary = path.with_suffix('.tmp')
     write_nb(nb, temporary)
