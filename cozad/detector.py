@@ -458,7 +458,7 @@ class _Filed(_Calibrated):
     ) -> Path:
         "Write everything that a verdict depends on; nothing is left half-written."
         model, backbone, threshold = self.model_in_use, self.backbone_in_use(), self.threshold_in_use
-        about = dict(format=_FORMAT, backbone=backbone.name, mean=list(backbone.mean), std=list(backbone.std), rate=self.rate, threshold=threshold and _to_text(threshold))
+        about = dict(format=_FORMAT, backbone=backbone.name, mean=list(backbone.mean), std=list(backbone.std), rate=self.rate, threshold=threshold and _to_text(threshold), held_back=getattr(self, 'held_back_', None))
         with replacing(path) as temporary:
             with safe_open(save_model(model, temporary), 'pt') as f: header = f.metadata()
             save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, temporary, header | {'detector': json.dumps(about)})
@@ -479,6 +479,7 @@ class _Filed(_Calibrated):
         if about and [*about['mean'], *about['std']] != [*backbone.mean, *backbone.std]: raise ValueError(f"'{path}' expects images normalised with {about['mean']} and {about['std']}, but '{backbone.name}' has {list(backbone.mean)} and {list(backbone.std)}.")
         model.head.to(device)
         found = cls(model, backbone, _from_text(about.get('threshold')), rate=about.get('rate', .05))
+        if (held := about.get('held_back')) is not None: found.held_back_ = held
         found._engine() # notices other weights at once
         return found
 
@@ -527,27 +528,28 @@ class Detector(_Usual):
         X, # normal pictures: see `pictures`
         y=None, # not used
         progress:bool=True,
-    ) -> 'Detector': # itself, with `model_` and `threshold_`
+    ) -> 'Detector': # itself, with `model_`, `threshold_`, `history_` and `held_back_`
         "Learn from four fifths of the pictures and set the threshold by the rest. Raises ValueError for fewer than five; warns when they are too few for `rate`."
         found, backbone = pictures(X), self.backbone_in_use()
         if len(found) < 5: raise ValueError(f'fit: there are {len(found)} pictures; it takes five, four to learn from and one for the threshold. With fewer, few_shot(images) adapts a detector that exists.')
         config, name = self.config or Config(), self.backbone if isinstance(self.backbone, str) else backbone.name
         config = replace(config, layers=backbone.layers, backbone=config.backbone if config.backbone.endswith(backbone.name) else name)
-        learn, hold = _held_back(len(found), config)
+        learn, self.held_back_ = _held_back(len(found), config)
         category = Path(X).name if isinstance(X, (str, Path)) else 'pictures'
         features = _raw([found[i] for i in learn], backbone, config, category, progress)
         head, self.history_ = train(features, config, next(backbone.parameters()).device, progress)
         self.model_ = Model(head, config, {'fit': [category]}, fingerprint(backbone))
-        return self.calibrate([found[i] for i in hold], progress=progress)
+        return self.calibrate([found[i] for i in self.held_back_], progress=progress)
 
     def few_shot(
         self,
         what, # a few normal pictures of a new product
-        steps:int|None=None, # of the inner loop; by default the config's
-        inner_lr:float|None=None,
+        steps:int=10, # of the inner loop
+        inner_lr:float|None=None, # by default the config's
     ) -> 'Detector': # a new one, without a threshold
-        "Adapt by Eq. 11."
+        "Adapt by Eq. 11. Warns for a head that was not meta-trained: such steps made one worse on photographs (`13d_studies`)."
         model, backbone = self.model_in_use, self.backbone_in_use()
+        if steps and not model.config.meta: warnings.warn(f'This head was trained without meta-learning ({method_name(model.config)}), and few_shot may make it worse: compare both on images with known defects, or train with meta=True.', stacklevel=2)
         self._engine()
         features = _raw(pictures(what), backbone, replace(model.config, rotations=False), 'few', progress=False)
         return Detector(replace(model, head=adapt_head(model.head, features, model.config, steps, inner_lr)), backbone, config=self.config, rate=self.rate)
