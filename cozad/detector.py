@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OVERLAY', 'FAR', 'space_matrix', 'FoldedHead', 'fold', 'inference_head', 'open_picture', 'pictures', 'Detection',
-           'small', 'data_uri', 'scale_of', 'overlay', 'show_detections', 'Explanation', 'explain', 'plot_explanation',
-           'Detector', 'plot_threshold']
+           'small', 'data_uri', 'scale_of', 'overlay', 'show_detections', 'Engine', 'assemble', 'Looks', 'look',
+           'Explanation', 'explain', 'plot_explanation', 'Detector', 'plot_threshold']
 
 # %% ../nbs/10_detector.ipynb #526f8f59
 import base64, html, io, json, math, warnings
@@ -255,72 +255,35 @@ def show_detections(
     return fig
 
 # %% ../nbs/10_detector.ipynb #68b26696
-class _Parts(BaseEstimator):
-    "A model, its backbone and a threshold."
-    def __init__(
-        self,
-        model:Model|None=None, # trained; None before `fit`
-        backbone:Backbone|str|None=None, # or its name; by default the one that the model or config names
-        threshold:Threshold|float|None=None, # None: no verdicts yet
-        config:Config|None=None, # of `fit`; by default `Config()`
-        rate:float=.05, # share of false alarms that `fit` and `calibrate` aim at
-    ):
-        self.model, self.backbone, self.threshold, self.config, self.rate = model, backbone, threshold, config, rate
+@dataclass(frozen=True, eq=False)
+class Engine:
+    "A model behind its backbone, ready to score."
+    model:Model
+    backbone:Backbone
+    head:nn.Module # raw maps -> patch scores (B, h, w)
+    device:torch.device
 
-    @property
-    def model_in_use(self) -> Model:
-        "What `fit` found, or else what was given. Raises NotFittedError, a ValueError, for neither."
-        found = getattr(self, 'model_', self.model)
-        if found is None: raise NotFittedError('This detector has no model yet: call fit(normal_images), or begin with Detector.load(file).')
-        return found
 
-    @property
-    def threshold_in_use(self) -> Threshold|None: # what `fit` or `calibrate` found, or else what was given
-        found = getattr(self, 'threshold_', self.threshold)
-        return found if found is None or isinstance(found, Threshold) else Threshold(float(found))
+@torch.no_grad()
+def assemble(
+    model:Model, # trained
+    backbone:Backbone, # whose device is used
+) -> Engine:
+    "Fold the head for the backbone's maps. Raises ValueError when the model was trained behind other weights."
+    if fingerprint(backbone) != model.weights: raise ValueError(f"The model was trained behind other weights than those of '{backbone.name}'; load the backbone that it names, {model.config.backbone}.")
+    device = next(backbone.parameters()).device
+    blank = torch.zeros(1, 3, model.config.size, model.config.size, device=device)
+    return Engine(model, backbone, inference_head(model, [m.shape[1:] for m in backbone(blank)]).to(device), device)
 
 # %% ../nbs/10_detector.ipynb #b10b0f6d
-class _Ready(_Parts):
-    "The parts, checked against each other."
-    def backbone_in_use(self) -> Backbone:
-        "The backbone, loaded once."
-        if isinstance(self.backbone, Backbone): return self.backbone
-        config = self.config if (model := getattr(self, 'model_', self.model)) is None else model.config
-        key = self.backbone or (config or Config()).backbone, (config or Config()).layers
-        if getattr(self, '_loaded', (None,))[0] != key: self._loaded = key, load_backbone(*key).to(default_device())
-        return self._loaded[1]
-
-    def _engine(self): # backbone, what scores its maps, and their device
-        model, backbone = self.model_in_use, self.backbone_in_use()
-        if (kept := getattr(self, '_kept', None)) and kept[0] is model and kept[1] is backbone: return kept[1:]
-        if fingerprint(backbone) != model.weights: raise ValueError(f"The model was trained behind other weights than those of '{backbone.name}'; load the backbone that it names, {model.config.backbone}.")
-        device = next(backbone.parameters()).device
-        blank = torch.zeros(1, 3, model.config.size, model.config.size, device=device)
-        self._kept = model, backbone, inference_head(model, [m.shape[1:] for m in backbone(blank)]).to(device), device
-        return self._kept[1:]
-
-    def __repr__(self):
-        if (model := getattr(self, 'model_', self.model)) is None: return f'{type(self).__name__}: not trained yet'
-        source = '; '.join(f"{s}: {', '.join(c)}" for s, c in model.source.items())
-        return f'{type(self).__name__}: {method_name(model.config)} behind {model.config.backbone}, trained on {source}; {self.threshold_in_use or "no threshold"}'
-
-    def _repr_html_(self): return f'<pre>{html.escape(repr(self))}</pre>'
-
-    def _repr_mimebundle_(self, **kwargs): return {'text/plain': repr(self), 'text/html': self._repr_html_()}
-
-# %% ../nbs/10_detector.ipynb #d2c32d98
-FAR = 2. # how unlike its domain a picture may be
-
-
-def _warn(detections): # what a reader of verdicts should know
-    threshold, unlike = detections[0].threshold, float(np.median([d.unlike for d in detections]))
-    if threshold is None: warnings.warn('There is no threshold, so there are scores and no verdicts: calibrate(normal_images) finds one.', ThresholdWarning, stacklevel=3)
-    elif unlike > FAR: warnings.warn(f'{"This picture is" if len(detections) == 1 else "These pictures are"} {unlike:.1f} times as far from the images that the threshold rests on as those are from each other: another product or camera, or large defects. '
-                                     'The expected rate of false alarms does not hold here; calibrate(normal_images) with images of this kind.', ThresholdWarning, stacklevel=3)
-
-
-def _mean_features(maps): # raw maps -> (B, dim)
-    return torch.cat([m.mean((2, 3)) for m in maps], 1)
+@dataclass(frozen=True, eq=False)
+class Looks:
+    "What was seen in n pictures."
+    patches:Tensor # scores (n, h, w)
+    features:Tensor # means of their raw maps (n, dim)
+    colours:Tensor # means of their pixels (n, 3)
+    sizes:Sequence[tuple[int, int]] # height and width of each
+    sources:Sequence[Path|Image.Image] # the file, or the picture itself
 
 
 def _opened_or_noted(picture, unreadable): # the opened picture, or None and a note
@@ -329,37 +292,57 @@ def _opened_or_noted(picture, unreadable): # the opened picture, or None and a n
         if unreadable is None: raise
         unreadable[picture if isinstance(picture, Path) else f'picture {len(unreadable) + 1}'] = str(e)
 
-# %% ../nbs/10_detector.ipynb #db436449
-class _Judge(_Ready):
-    "From pictures to detections."
-    @torch.no_grad()
-    def _look(self, found, progress=True, unreadable=None): # single pictures -> patch scores (n, h, w), mean features (n, dim), heights and widths, pictures
-        (backbone, head, device), size, rows = self._engine(), self.model_in_use.config.size, []
-        batch_size = 2 if device.type == 'cpu' else 32 # a CPU's memory likes small ones
-        with tqdm(total=len(found), unit='image', desc='judging', disable=None if progress and len(found) > batch_size else True) as bar:
-            for i in range(0, len(found), batch_size):
-                opened = [(p, o) for p in found[i:i + batch_size] if (o := _opened_or_noted(p, unreadable))]
-                bar.update(len(found[i:i + batch_size]))
-                if not opened: continue
-                maps = backbone(normalise(torch.stack([to_tensor(o, size) for _, o in opened]).to(device), backbone.mean, backbone.std))
-                rows += zip(head(maps).cpu(), _mean_features(maps).cpu(), [o.size[::-1] for _, o in opened], [p if isinstance(p, Path) else o for p, o in opened])
-        if not rows: raise ValueError(next(iter(unreadable.values())) if unreadable else 'There is no picture to look at.')
-        patches, means, sizes, sources = zip(*rows)
-        return torch.stack(patches), torch.stack(means), sizes, sources
 
-    def detect(
-        self,
-        what, # a picture, a folder, or several: see `pictures`
-        progress:bool=True, # a bar in a terminal or notebook
-        unreadable:dict|None=None, # takes what cannot be read, path -> sentence; None raises
-    ) -> Detection|list[Detection]: # one for one picture, a list for everything else
-        "Score, map and verdict. Raises ValueError for what cannot be read; warns without a threshold and for another domain."
-        found, threshold, config = pictures(what), self.threshold_in_use, self.model_in_use.config
-        patches, means, sizes, sources = self._look(found, progress, unreadable)
-        unlike = unlikeness(means, threshold.domain) if threshold and threshold.domain is not None else torch.full((len(means),), math.nan)
-        detections = [Detection(p, image_scores(s[None], config.rim).item(), s, size, config, threshold, u.item()) for p, s, size, u in zip(sources, patches, sizes, unlike)]
-        _warn(detections)
-        return detections[0] if _single(what) else detections
+@torch.no_grad()
+def look(
+    engine:Engine, # from `assemble`
+    found:Sequence, # single pictures, see `pictures`
+    progress:bool=True, # a bar in a terminal or notebook
+    unreadable:dict|None=None, # takes what cannot be read, path -> sentence; None raises
+) -> Looks:
+    "Score pictures. Raises ValueError for what cannot be read, and where nothing is left."
+    backbone, size, rows = engine.backbone, engine.model.config.size, []
+    batch_size = 2 if engine.device.type == 'cpu' else 32 # a CPU's memory likes small ones
+    with tqdm(total=len(found), unit='image', desc='judging', disable=None if progress and len(found) > batch_size else True) as bar:
+        for i in range(0, len(found), batch_size):
+            opened = [(p, o) for p in found[i:i + batch_size] if (o := _opened_or_noted(p, unreadable))]
+            bar.update(len(found[i:i + batch_size]))
+            if not opened: continue
+            images = torch.stack([to_tensor(o, size) for _, o in opened]).to(engine.device)
+            maps = backbone(normalise(images, backbone.mean, backbone.std))
+            features = torch.cat([m.mean((2, 3)) for m in maps], 1)
+            rows += zip(engine.head(maps).cpu(), features.cpu(), images.mean((2, 3)).cpu(), [o.size[::-1] for _, o in opened], [p if isinstance(p, Path) else o for p, o in opened])
+    if not rows: raise ValueError(next(iter(unreadable.values())) if unreadable else 'There is no picture to look at.')
+    patches, features, colours, sizes, sources = zip(*rows)
+    return Looks(torch.stack(patches), torch.stack(features), torch.stack(colours), sizes, sources)
+
+# %% ../nbs/10_detector.ipynb #d2c32d98
+FAR = 2. # how unlike its domain a picture may be
+_MEMORY = 32 # images that a threshold remembers, to notice another domain
+_GREY = 1 / 255 # a difference of mean colours that nobody cares about
+
+
+def _remembering(threshold, looks, normal): # the threshold with a memory of images whose numbers are `normal`
+    some = normal[np.unique(np.linspace(0, len(normal) - 1, _MEMORY).round().astype(int))]
+    return replace(threshold, domain=looks.features[some], colours=looks.colours[some])
+
+
+def _unlike(looks, threshold): # (n,): in features or in colours, whichever is farther
+    pairs = [] if threshold is None else [(looks.features, threshold.domain, 0), (looks.colours, threshold.colours, _GREY)]
+    far = [unlikeness(means, domain, least) for means, domain, least in pairs if domain is not None]
+    return torch.stack(far).amax(0) if far else torch.full((len(looks.patches),), math.nan)
+
+
+def _detections(looks, config, threshold): # a list
+    rows = zip(looks.sources, looks.patches, looks.sizes, image_scores(looks.patches, config.rim).tolist(), _unlike(looks, threshold).tolist())
+    return [Detection(source, score, patches, size, config, threshold, unlike) for source, patches, size, score, unlike in rows]
+
+
+def _warn(detections): # what a reader of verdicts should know
+    threshold, unlike = detections[0].threshold, float(np.median([d.unlike for d in detections]))
+    if threshold is None: warnings.warn('There is no threshold, so there are scores and no verdicts: calibrate(normal_images) finds one.', ThresholdWarning, stacklevel=3)
+    elif unlike > FAR: warnings.warn(f'{"This picture is" if len(detections) == 1 else "These pictures are"} {unlike:.1f} times as far from the images that the threshold rests on as those are from each other: another product, camera or light, or large defects. '
+                                     'The expected rate of false alarms does not hold here; calibrate(normal_images) with images of this kind.', ThresholdWarning, stacklevel=3)
 
 # %% ../nbs/10_detector.ipynb #2f07068c
 @dataclass(frozen=True, eq=False, repr=False)
@@ -405,12 +388,68 @@ def plot_explanation(
     ax.set_title(f'{explanation.detection.verdict}, score {explanation.detection.score:.2f}', fontsize=10)
     return ax
 
+# %% ../nbs/10_detector.ipynb #278eed8c
+class _Parts(BaseEstimator):
+    "A model, its backbone and a threshold."
+    def __init__(
+        self,
+        model:Model|None=None, # trained; None before `fit`
+        backbone:Backbone|str|None=None, # or its name; by default the one that the model or config names
+        threshold:Threshold|float|None=None, # None: no verdicts yet
+        config:Config|None=None, # of `fit`; by default `Config()`
+        rate:float=.05, # share of false alarms that `fit` and `calibrate` aim at
+    ):
+        self.model, self.backbone, self.threshold, self.config, self.rate = model, backbone, threshold, config, rate
+
+    @property
+    def model_in_use(self) -> Model:
+        "What `fit` found, or else what was given. Raises NotFittedError, a ValueError, for neither."
+        found = getattr(self, 'model_', self.model)
+        if found is None: raise NotFittedError('This detector has no model yet: call fit(normal_images), or begin with Detector.load(file).')
+        return found
+
+    @property
+    def threshold_in_use(self) -> Threshold|None: # what `fit` or `calibrate` found, or else what was given
+        found = getattr(self, 'threshold_', self.threshold)
+        return found if found is None or isinstance(found, Threshold) else Threshold(float(found))
+
+    def backbone_in_use(self) -> Backbone:
+        "The backbone, loaded once."
+        if isinstance(self.backbone, Backbone): return self.backbone
+        config = self.config if (model := getattr(self, 'model_', self.model)) is None else model.config
+        key = self.backbone or (config or Config()).backbone, (config or Config()).layers
+        if getattr(self, '_loaded', (None,))[0] != key: self._loaded = key, load_backbone(*key).to(default_device())
+        return self._loaded[1]
+
+    def _engine(self): # kept until the model or the backbone changes
+        model, backbone, kept = self.model_in_use, self.backbone_in_use(), getattr(self, '_kept', None)
+        if not (kept and kept.model is model and kept.backbone is backbone): self._kept = kept = assemble(model, backbone)
+        return kept
+
+    def __repr__(self):
+        if (model := getattr(self, 'model_', self.model)) is None: return 'Detector: not trained yet'
+        source = '; '.join(f"{s}: {', '.join(c)}" for s, c in model.source.items())
+        return f'Detector: {method_name(model.config)} behind {model.config.backbone}, trained on {source}; {self.threshold_in_use or "no threshold"}'
+
+    def _repr_html_(self): return f'<pre>{html.escape(repr(self))}</pre>'
+
+    def _repr_mimebundle_(self, **kwargs): return {'text/plain': repr(self), 'text/html': self._repr_html_()}
+
 # %% ../nbs/10_detector.ipynb #d59ca082
-_MEMORY = 32 # mean features that a threshold keeps, to notice another domain
+class _Judge(OutlierMixin, _Parts):
+    "From pictures to verdicts."
+    def detect(
+        self,
+        what, # a picture, a folder, or several: see `pictures`
+        progress:bool=True, # a bar in a terminal or notebook
+        unreadable:dict|None=None, # takes what cannot be read, path -> sentence; None raises
+    ) -> Detection|list[Detection]: # one for one picture, a list for everything else
+        "Score, map and verdict. Raises ValueError for what cannot be read; warns without a threshold and for another domain."
+        found, ready = pictures(what), self._engine()
+        detections = _detections(look(ready, found, progress, unreadable), ready.model.config, self.threshold_in_use)
+        _warn(detections)
+        return detections[0] if _single(what) else detections
 
-
-class _Calibrated(_Judge):
-    "A detector that can be given a threshold, and asked why."
     def calibrate(
         self,
         what, # pictures that the head has not learned from: see `pictures`
@@ -421,11 +460,10 @@ class _Calibrated(_Judge):
         "Set the threshold: by a quantile of normal images, or with labels by the best F1. Raises ValueError for labels that do not fit; warns when the images are too few."
         found = pictures(what)
         if labels is not None and len(labels) != len(found): raise ValueError(f'calibrate: there are {len(found)} pictures and {len(labels)} labels.')
-        patches, means, *_ = self._look(found, progress)
-        scores = image_scores(patches, self.model_in_use.config.rim).tolist()
+        looks = look(self._engine(), found, progress)
+        scores = image_scores(looks.patches, self.model_in_use.config.rim).tolist()
         threshold = threshold_from_normals(scores, self.rate if rate is None else rate) if labels is None else threshold_from_labels(scores, labels)
-        kept = means if labels is None else means[torch.as_tensor(np.asarray(labels)) == 0]
-        self.threshold_ = replace(threshold, domain=kept[np.unique(np.linspace(0, len(kept) - 1, _MEMORY).round().astype(int))])
+        self.threshold_ = _remembering(threshold, looks, np.flatnonzero((np.zeros(len(found)) if labels is None else np.asarray(labels)) == 0))
         return self
 
     def explain(
@@ -436,58 +474,8 @@ class _Calibrated(_Judge):
         "Which patches, how far from the threshold, and what the picture would count as a training image."
         return explain(what if isinstance(what, Detection) else self.detect(what), top)
 
-# %% ../nbs/10_detector.ipynb #d7fb989e
-_FORMAT = 1
-
-
-def _to_text(threshold): # a threshold -> what JSON can hold
-    domain = threshold.domain
-    return vars(threshold) | {'domain': None if domain is None else [base64.b64encode(domain.float().numpy().tobytes()).decode(), *domain.shape]}
-
-
-def _from_text(held): # and back
-    if held and held['domain']: bits, *shape = held['domain']; held |= {'domain': torch.frombuffer(bytearray(base64.b64decode(bits)), dtype=torch.float32).view(shape)}
-    return held and Threshold(**held | {'normals': tuple(held['normals'])})
-
-
-class _Filed(_Calibrated):
-    "A detector in a file."
-    def save(
-        self,
-        path:Path|str, # usually ends in .safetensors
-    ) -> Path:
-        "Write everything that a verdict depends on; nothing is left half-written."
-        model, backbone, threshold = self.model_in_use, self.backbone_in_use(), self.threshold_in_use
-        about = dict(format=_FORMAT, backbone=backbone.name, mean=list(backbone.mean), std=list(backbone.std), rate=self.rate, threshold=threshold and _to_text(threshold), held_back=getattr(self, 'held_back_', None))
-        with replacing(path) as temporary:
-            with safe_open(save_model(model, temporary), 'pt') as f: header = f.metadata()
-            save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, temporary, header | {'detector': json.dumps(about)})
-        return Path(path)
-
-    @classmethod
-    def load(
-        cls,
-        path:Path|str, # from `save`, or from `save_model`
-        backbone:Backbone|None=None, # by default the one that the file names
-        device:torch.device|str|None=None, # by default `default_device()`
-    ) -> 'Detector':
-        "Read a detector. Raises ValueError when the file is none, is newer than this program, or belongs to another backbone."
-        model, device = load_model(Path(path)), device or default_device()
-        with safe_open(path, 'pt') as f: about = json.loads(f.metadata().get('detector', '{}'))
-        if about.get('format', 0) > _FORMAT: raise ValueError(f"'{path}' was written by a newer cozad, format {about['format']}; this one reads up to {_FORMAT}. Update: pip install -U cozad.")
-        backbone = (backbone or load_backbone(model.config.backbone, model.config.layers)).to(device)
-        if about and [*about['mean'], *about['std']] != [*backbone.mean, *backbone.std]: raise ValueError(f"'{path}' expects images normalised with {about['mean']} and {about['std']}, but '{backbone.name}' has {list(backbone.mean)} and {list(backbone.std)}.")
-        model.head.to(device)
-        found = cls(model, backbone, _from_text(about.get('threshold')), rate=about.get('rate', .05))
-        if (held := about.get('held_back')) is not None: found.held_back_ = held
-        found._engine() # notices other weights at once
-        return found
-
-# %% ../nbs/10_detector.ipynb #b3eb4046
-class _Usual(OutlierMixin, _Filed):
-    "The names that scikit-learn's outlier detectors have; `fit_predict` comes with the mixin."
     def score_samples(self, X) -> np.ndarray: # (n,), higher = more normal
-        return -image_scores(self._look(pictures(X))[0], self.model_in_use.config.rim).double().numpy()
+        return -image_scores(look(self._engine(), pictures(X)).patches, self.model_in_use.config.rim).double().numpy()
 
     @property
     def offset_(self) -> float: # what `decision_function` subtracts
@@ -520,8 +508,47 @@ def _raw(found, backbone, config, category, progress): # raw maps of pictures: o
         parts = [Features(samples, [[torch.cat(m).half().cpu().numpy() for m in layers]], where) for layers in maps]
     return sum(parts[1:], parts[0])
 
+# %% ../nbs/10_detector.ipynb #d7fb989e
+_FORMAT = 2 # 1: without mean colours
+
+
+def _packed(tensor): # what JSON can hold
+    return None if tensor is None else [base64.b64encode(tensor.float().numpy().tobytes()).decode(), *tensor.shape]
+
+
+def _unpacked(held): # and back
+    if held is None: return None
+    bits, *shape = held
+    return torch.frombuffer(bytearray(base64.b64decode(bits)), dtype=torch.float32).view(shape)
+
+
+def _to_text(threshold): # a threshold -> what JSON can hold
+    return vars(threshold) | {name: _packed(getattr(threshold, name)) for name in ('domain', 'colours')}
+
+
+def _from_text(held): # and back
+    return held and Threshold(**held | {'normals': tuple(held['normals'])} | {name: _unpacked(held.get(name)) for name in ('domain', 'colours')})
+
+# %% ../nbs/10_detector.ipynb #8e9ddc98
+def _write(path, model, backbone, **about): # `save_model`, and one entry more
+    about = dict(format=_FORMAT, backbone=backbone.name, mean=list(backbone.mean), std=list(backbone.std), **about)
+    with replacing(path) as temporary:
+        with safe_open(save_model(model, temporary), 'pt') as f: header = f.metadata()
+        save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, temporary, header | {'detector': json.dumps(about)})
+    return Path(path)
+
+
+def _read(path, backbone, device): # model and backbone on the device, and the entry, {} where there is none
+    model = load_model(Path(path))
+    with safe_open(path, 'pt') as f: about = json.loads(f.metadata().get('detector', '{}'))
+    if about.get('format', 0) > _FORMAT: raise ValueError(f"'{path}' was written by a newer cozad, format {about['format']}; this one reads up to {_FORMAT}. Update: pip install -U cozad.")
+    backbone = (backbone or load_backbone(model.config.backbone, model.config.layers)).to(device)
+    if about and [*about['mean'], *about['std']] != [*backbone.mean, *backbone.std]: raise ValueError(f"'{path}' expects images normalised with {about['mean']} and {about['std']}, but '{backbone.name}' has {list(backbone.mean)} and {list(backbone.std)}.")
+    model.head.to(device)
+    return model, backbone, about
+
 # %% ../nbs/10_detector.ipynb #c57391f9
-class Detector(_Usual):
+class Detector(_Judge):
     "From pictures to verdicts, and from good parts to a detector; an outlier detector in scikit-learn's sense."
     def fit(
         self,
@@ -548,11 +575,32 @@ class Detector(_Usual):
         inner_lr:float|None=None, # by default the config's
     ) -> 'Detector': # a new one, without a threshold
         "Adapt by Eq. 11. Warns for a head that was not meta-trained: such steps made one worse on photographs (`13d_studies`)."
-        model, backbone = self.model_in_use, self.backbone_in_use()
+        model, backbone = self._engine().model, self.backbone_in_use()
         if steps and not model.config.meta: warnings.warn(f'This head was trained without meta-learning ({method_name(model.config)}), and few_shot may make it worse: compare both on images with known defects, or train with meta=True.', stacklevel=2)
-        self._engine()
         features = _raw(pictures(what), backbone, replace(model.config, rotations=False), 'few', progress=False)
         return Detector(replace(model, head=adapt_head(model.head, features, model.config, steps, inner_lr)), backbone, config=self.config, rate=self.rate)
+
+    def save(
+        self,
+        path:Path|str, # usually ends in .safetensors
+    ) -> Path:
+        "Write everything that a verdict depends on; nothing is left half-written."
+        threshold = self.threshold_in_use
+        return _write(path, self.model_in_use, self.backbone_in_use(), rate=self.rate, threshold=threshold and _to_text(threshold), held_back=getattr(self, 'held_back_', None))
+
+    @classmethod
+    def load(
+        cls,
+        path:Path|str, # from `save`, or from `save_model`
+        backbone:Backbone|None=None, # by default the one that the file names
+        device:torch.device|str|None=None, # by default `default_device()`
+    ) -> 'Detector':
+        "Read a detector. Raises ValueError when the file is none, is newer than this program, or belongs to another backbone."
+        model, backbone, about = _read(path, backbone, device or default_device())
+        found = cls(model, backbone, _from_text(about.get('threshold')), rate=about.get('rate', .05))
+        if (held := about.get('held_back')) is not None: found.held_back_ = held
+        found._engine() # notices other weights at once
+        return found
 
 # %% ../nbs/10_detector.ipynb #3587cd35
 def plot_threshold(

@@ -27,7 +27,8 @@ class Threshold:
     how:str='given' # 'given', 'normal images' or 'labelled images'
     normals:tuple[float, ...]=() # scores of the normal images that it rests on, ascending
     f1:float|None=None # of labelled images: what it reached on them
-    domain:Tensor|None=None # mean features of the images that it rests on, (m, dim)
+    domain:Tensor|None=None # mean features of the normal images that it rests on, (m, dim)
+    colours:Tensor|None=None # and their mean colours, (m, 3)
 
     def rate(self, value:float|None=None) -> float: # NaN when it rests on no normal image
         "The expected share of false alarms, for this threshold or another value."
@@ -72,10 +73,11 @@ def threshold_from_labels(
 
 # %% ../nbs/09b_threshold.ipynb #d41bd7ec
 def unlikeness(
-    means:Tensor, # mean features of images, (n, dim)
+    means:Tensor, # mean features or colours of images, (n, dim)
     domain:Tensor, # of the images that a threshold rests on, (m, dim)
+    least:float=0., # a distance within the domain that is as good as none
 ) -> Tensor: # (n,); up to about 1 for the same domain, NaN for m < 2
     "The distance to the nearest image of the domain, over the largest such distance within it."
     if len(domain) < 2: return torch.full((len(means),), math.nan)
     among = torch.cdist(domain, domain).fill_diagonal_(math.inf).amin(1).max()
-    return torch.cdist(means, domain).amin(1) / among.clamp_min(1e-12)
+    return torch.cdist(means, domain).amin(1) / among.clamp_min(max(least, 1e-12))
