@@ -35,7 +35,7 @@ def plot_frames(
     (h, w), (height, width), cells = detection.patches.shape, detection.size, _cells(detection, value)
     ax.imshow(small(detection.image, 480), extent=(0, w, h, 0), aspect=height / h / (width / w))
     ax.add_collection(PatchCollection([plt.Rectangle((c, r), 1, 1) for r, c in cells], facecolor='none', edgecolor=PALETTE['anomalous'], linewidth=1.5))
-    ax.set(xticks=(), yticks=(), title=f'{"anomalous" if cells else "normal"}\nscore {detection.score:.2f}, {len(cells)} of {h * w} patches above'); ax.grid(False)
+    ax.set(xticks=(), yticks=(), title=f'{"anomalous" if cells else "normal"}, score {detection.score:.2f}\n{len(cells)} of {h * w} patches above'); ax.grid(False)
     return ax
 
 # %% ../nbs/10d_explorer.ipynb #14f3b4fe
@@ -66,7 +66,7 @@ def explore(
     scale:tuple[float, float], # of the colours, from `scale_of`
 ) -> Figure:
     "A picture with frames, its map, and its place among all scores."
-    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3), layout='constrained', width_ratios=(1.2, 1.35, 1.5))
+    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 3), layout='constrained', width_ratios=(1.25, 1.4, 1.4))
     plot_frames(detection, value, left); plot_place(detection, value, others, right)
     middle.imshow(overlay(detection, scale, 480)); middle.set(xticks=(), yticks=(), title='map'); middle.grid(False)
     bar = fig.colorbar(plt.cm.ScalarMappable(plt.Normalize(*scale), OVERLAY), ax=middle, fraction=.05)
