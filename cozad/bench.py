@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from .contrastive import _rows, _unit, contrastive_loss, info_nce
 from .data import ImageDataset, Sample, pick, read, replacing
-from .detector import fold
+from .folded import fold
 from .evaluate import demo, environment
 from .features import Backbone, Features, aggregate, extract, load_backbone
 from .learner import epoch, start
@@ -239,11 +239,11 @@ def _pairs(support, query): return zip(zip(*support), zip(*query)) # task by tas
 def _loss(module): return lambda params, buffers, batch: functional_call(module, (params, buffers), batch)
 
 
-def _by_vmap(module, support, query, inner_lr): return meta_gradient(_loss(module), *split(module), support, query, inner_lr).gradients
+def _ours(module, support, query, inner_lr, order=2, chunk=None): return meta_gradient(_loss(module), *split(module), support, query, inner_lr, order=order, chunk=chunk).gradients
 
 
-def _by_loop(module, support, query, inner_lr, order=2):
-    found = [task_gradient(_loss(module), *split(module), s, q, inner_lr, order=order).gradients for s, q in _pairs(support, query)]
+def _by_loop(module, support, query, inner_lr):
+    found = [task_gradient(_loss(module), *split(module), s, q, inner_lr).gradients for s, q in _pairs(support, query)]
     return {name: sum(g[name] for g in found) / len(found) for name in found[0]}
 
 # %% ../nbs/16_benchmarks.ipynb #349da269
@@ -272,9 +272,9 @@ def meta_step_forms(
     inner_lr:float=.01, # alpha
     rounds:int=5,
     clock:Callable[[], float]=time.perf_counter, # seconds
-) -> pd.DataFrame: # seconds of 'vmap', 'loop', and of 'higher' and 'torchopt' where they are installed
+) -> pd.DataFrame: # seconds of 'ours', 'side by side', 'loop', and of 'higher' and 'torchopt' where they are installed
     "The gradient of Eq. 12 in all ways there are. Raises ArithmeticError where two of them differ by 1e-4."
-    ways = dict(vmap=_by_vmap, loop=_by_loop) | {name: way for name, way in dict(higher=_by_higher, torchopt=_by_torchopt).items() if importlib.util.find_spec(name)}
+    ways = {'ours': _ours, 'side by side': partial(_ours, chunk=len(support[0])), 'loop': _by_loop} | {name: way for name, way in dict(higher=_by_higher, torchopt=_by_torchopt).items() if importlib.util.find_spec(name)}
     seconds, gradients = in_turn({name: partial(way, module, support, query, inner_lr) for name, way in ways.items()}, rounds, clock)
     _same(gradients, 'loop', 1e-4)
     return seconds
@@ -595,17 +595,17 @@ def _meta(s, book, device='cpu'):
     seconds = meta_step_forms(module, *halves, rounds=s.rounds, clock=s.clock)
     for peer in ('higher', 'torchopt'):
         what = f'meta-step: {peer} over ours{where}'
-        if peer in seconds: book.ratio(what, seconds, peer, 'vmap', f'4 tasks of {s.task_patches} patches, {s.dim} numbers')
+        if peer in seconds: book.ratio(what, seconds, peer, 'ours', f'4 tasks of {s.task_patches} patches, {s.dim} numbers')
         else: book.note(what, math.nan, f'n/a: {peer} is not installed')
     apart, cheap = (_Apart(module.head, product).train() for product in (F.linear, _bf16))
-    forms = {'vmap': partial(_by_vmap, module), 'a loop over tasks': partial(_by_loop, module), 'vmap, noise apart': partial(_by_vmap, apart), 'loop, noise apart': partial(_by_loop, apart),
-             'loop, noise apart, bf16': partial(_by_loop, cheap), 'loop, noise apart, first order': partial(_by_loop, apart, order=1)}
+    forms = {'ours': partial(_ours, module), 'all tasks side by side': partial(_ours, module, chunk=len(halves[0][0])), 'a loop over tasks': partial(_by_loop, module),
+             'noise apart': partial(_ours, apart), 'noise apart, bf16': partial(_ours, cheap), 'noise apart, first order': partial(_ours, apart, order=1)}
     faster, found = in_turn({name: partial(form, *halves, .01) for name, form in forms.items()}, s.rounds, s.clock)
-    tried = {name: (ratio(faster, name, 'vmap'), difference(found[name], found['vmap'])) for name in list(forms)[1:]}
+    tried = {name: (ratio(faster, name, 'ours'), difference(found[name], found['ours'])) for name in list(forms)[1:]}
     for name, (took, error) in tried.items(): book.idea(f'meta-step{where}', name, took, error)
-    took, error = tried['loop, noise apart, bf16']
-    book.note(f'meta-step: higher over ours in bf16{where}', ratio(seconds, 'higher', 'vmap') / took if 'higher' in seconds else math.nan, f'noise apart, a loop; error {error:.0e}')
-    book.look(f'meta-step{where}', partial(_by_vmap, module, *halves, .01))
+    took, error = tried['noise apart, bf16']
+    book.note(f'meta-step: higher over ours in bf16{where}', ratio(seconds, 'higher', 'ours') / took if 'higher' in seconds else math.nan, f'noise apart; error {error:.0e}')
+    book.look(f'meta-step{where}', partial(_ours, module, *halves, .01))
 
 # %% ../nbs/16_benchmarks.ipynb #cb511dc2
 def _free(): # bytes of memory that are free, where Linux tells; else plenty
@@ -654,7 +654,7 @@ def _growth(s, book):
     z = torch.randn(s.compared, 256, generator=torch.Generator().manual_seed(0))
     contrast = lambda chunk: lambda n: partial(_both_ways, z[:n], z[:n] + .005, lambda *zs: contrastive_loss(*zs, chunk=chunk).mean())
     book.grow('images', 'image to map', lambda n: map_forms(backbone, images.expand(n, -1, -1, -1))['folded'], 1)
-    for name, way in dict(loop=_by_loop, vmap=_by_vmap).items(): book.grow('tasks', f'meta-step, {name}', lambda n: partial(way, *meta_problem(n, s.task_patches // 4, s.dim, s.hidden), .01), 1)
+    for name, chunk in {'one at a time': 1, 'side by side': None}.items(): book.grow('tasks', f'meta-step, {name}', lambda n: partial(_ours, *meta_problem(n, s.task_patches // 4, s.dim, s.hidden), .01, chunk=chunk or n), 1)
     for name, chunk in dict(whole=None, chunks=s.chunk).items(): book.grow('patches', f'contrastive loss, {name}', contrast(chunk), s.compared >> s.steps)
     for name, way in {'ours': auroc, 'scikit-learn': roc_auc_score}.items(): book.grow('pixels', f'AUROC, {name}', lambda n: partial(way, *some_scores(n)), s.pixels[0] >> 2)
 

@@ -23,10 +23,11 @@ from . import plots
 from .controls import feature_norm, untrained_head
 from .data import Sample, load_image, load_mask, pick, read, replacing
 from .features import AGGREGATIONS, Backbone, Features, default_device, extract, fingerprint, load_backbone
+from .folded import inference_head
 from .learner import Model, train
 from .metrics import image_metrics, pixel_metrics
 from .objective import SIMPLENET, Config, method_name
-from .simplenet import anomaly_map, image_scores, patch_scores
+from .simplenet import Head, anomaly_map, image_scores
 from .textures import make_textures
 
 # %% ../nbs/12_evaluate.ipynb #249d7019
@@ -55,7 +56,7 @@ def read_sets(
     return {name: samples for name, samples in sets.items() if samples}
 
 # %% ../nbs/12_evaluate.ipynb #34ad8173
-Scorer = Callable[[Tensor], Tensor] # patches (B, dim, h, w) -> scores (B, h, w), high for anomalous
+Scorer = Head|Callable[[Tensor], Tensor] # a head, or patches (B, dim, h, w) -> scores (B, h, w), high for anomalous
 
 
 def scorers_of(
@@ -63,11 +64,10 @@ def scorers_of(
     controls:bool=True, # the rows that learned nothing as well
 ) -> dict[str, Scorer]: # by the name of the method
     "The trained head by its ingredients, and beside it the untrained head and the feature norm."
-    by_head = lambda head: lambda patches: patch_scores(head, patches)
-    found = {method_name(model.config): by_head(model.head)}
+    found = {method_name(model.config): model.head}
     if controls:
         start = untrained_head(model.head.adaptor.in_features, model.config).to(model.head.adaptor.weight.device)
-        found |= {'untrained head': by_head(start), 'feature norm': feature_norm}
+        found |= {'untrained head': start, 'feature norm': feature_norm}
     return found
 
 
@@ -81,9 +81,11 @@ def score(
 ) -> dict[str, Tensor]: # per method the patch scores, (n, h, w), on the CPU
     "Patch scores of every image by every scorer."
     found = {name: torch.empty(len(features), *features[0][0].shape[-2:]) for name in scorers} # filled in place: small results between large ones would keep the memory in pieces
+    heads = {name: inference_head(s, [m.shape[1:] for m in features[:1]], config.aggregation, config.patch) for name, s in scorers.items() if isinstance(s, Head)}
     for i in range(0, len(features), batch_size):
-        patches = AGGREGATIONS[config.aggregation]([m.to(device) for m in features[i:i + batch_size]], config.patch)
-        for name, scorer in scorers.items(): found[name][i:i + batch_size] = scorer(patches)
+        maps = [m.to(device) for m in features[i:i + batch_size]]
+        patches = AGGREGATIONS[config.aggregation](maps, config.patch) if len(heads) < len(scorers) else None
+        for name, scorer in scorers.items(): found[name][i:i + batch_size] = heads[name](maps) if name in heads else scorer(patches)
     return found
 
 # %% ../nbs/12_evaluate.ipynb #65c24340

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 import cozad
 from .data import normalise, replacing
-from .detector import Detector, inference_head
+from .detector import Detector
+from .folded import inference_head
 from .simplenet import anomaly_map, image_scores
 
 # %% ../nbs/10c_export.ipynb #6711ce41
@@ -37,7 +38,7 @@ class Network(nn.Module):
         self.size, self.rim, self.net, (self.mean, self.std) = model.config.size, model.config.rim, backbone.net, (backbone.mean, backbone.std)
         device = next(backbone.parameters()).device
         shapes = [m.shape[1:] for m in backbone(torch.zeros(1, 3, self.size, self.size, device=device))]
-        self.head = inference_head(model, shapes).to(device)
+        self.head = inference_head(model.head, shapes, model.config.aggregation, model.config.patch).to(device)
         for name, n in zip(('rows', 'columns'), shapes[0][1:]): self.register_buffer(name, map_matrix(n, self.size, model.config.map_sigma).to(device))
         self.eval().requires_grad_(False)
 

@@ -17,13 +17,8 @@ from .evaluate import Scorer, in_words, measured, protocol, score, with_means
 from .features import Backbone, Features, extract
 from .learner import Model, adapt_head
 from .objective import method_name, stream
-from .simplenet import patch_scores
 
 # %% ../nbs/13b_protocols.ipynb #fe96b309
-def _by(head): # the scorer of a head
-    return lambda patches: patch_scores(head, patches)
-
-
 def without_targets(
     model:Model, # trained
     seen:str, # the protocol that the model has on this category
@@ -31,8 +26,8 @@ def without_targets(
 ) -> dict[tuple[str, str], Scorer]: # by protocol and name
     "What needs no normal image of the tested category: the model, its start, the feature norm, neighbours in the image and in the source."
     start = untrained_head(model.head.adaptor.in_features, model.config).to(bank.device)
-    return {(seen, method_name(model.config)): _by(model.head), (seen, 'source memory'): nearest(bank),
-            ('no training', 'untrained head'): _by(start), ('no training', 'feature norm'): feature_norm, ('no training', 'in-image neighbours'): in_image_neighbours}
+    return {(seen, method_name(model.config)): model.head, (seen, 'source memory'): nearest(bank),
+            ('no training', 'untrained head'): start, ('no training', 'feature norm'): feature_norm, ('no training', 'in-image neighbours'): in_image_neighbours}
 
 # %% ../nbs/13b_protocols.ipynb #8e681719
 def with_targets(
@@ -47,7 +42,7 @@ def with_targets(
     order = torch.randperm(len(normals), generator=stream(config.seed, 'shots')).tolist()
     for k in (k for k in shots if k <= len(normals)):
         few, images = normals.subset(order[:k]), f'{k} image' + 's' * (k > 1)
-        found['few-shot', f'{method_name(config)}, {images}'] = _by(adapt_head(model.head, few, config, steps))
+        found['few-shot', f'{method_name(config)}, {images}'] = adapt_head(model.head, few, config, steps)
         found['few-shot', f'memory, {images}'] = nearest(memory(few, config, most, stream(config.seed, 'memory')).to(device))
     every = memory(normals, config, 10 * most, stream(config.seed, 'memory'))
     return found | {('one-class', 'target memory'): nearest(coreset(every, most, stream(config.seed, 'core set')).to(device))}
