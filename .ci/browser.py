@@ -91,15 +91,15 @@ def check(page, notebook, pictures): # what is wrong, a sentence each
     failures = lambda: [f'a cell failed: …{text[-1200:]}' for text in panel.locator('.jp-OutputArea-output').all_inner_texts() if 'Traceback (most recent call last)' in text]
     if wrong := failures(): return wrong
     if not any(map(str.isdigit, panel.locator('.jp-CodeCell .jp-InputPrompt').last.inner_text())): return ['the last cell was not run']
-    widgets = panel.locator('.widget-interact:has(.noUi-handle)')
-    if 'interact' in (ROOT/'nbs'/f'{notebook}.ipynb').read_text(encoding='utf-8'): widgets.first.wait_for(timeout=30_000)
+    widgets = panel.locator('.widget-vbox:has(.noUi-handle)')
+    if 'Slider(' in (ROOT/'nbs'/f'{notebook}.ipynb').read_text(encoding='utf-8'): widgets.first.wait_for(timeout=30_000)
     for i in range(widgets.count()): wrong += follows(page, widgets.nth(i), pictures and Path(pictures)/f'{notebook}_{i}')
     return wrong + failures() + [f'the browser says: {e}' for e in page.errors]
 
 
 def follows(page, widget, picture): # move its slider to the right and choose something from its list, if it has one
-    wrong, handle, readout, output = [], widget.locator('.noUi-handle').first, widget.locator('.widget-readout').first, widget.locator('.widget-output').first
-    figures = lambda: output.locator('img').evaluate_all('images => images.map(i => i.src)')
+    wrong, handle, readout = [], widget.locator('.noUi-handle').first, widget.locator('.widget-readout').first
+    figures = lambda: widget.locator('img').evaluate_all('images => Promise.all(images.map(async i => Array.from(new Uint8Array(await (await fetch(i.src)).arrayBuffer())).join()))')
     widget.scroll_into_view_if_needed()
     until(page, 'figure', figures, 60)
     if picture: widget.screenshot(path=f'{picture}_before.png')
@@ -112,7 +112,10 @@ def follows(page, widget, picture): # move its slider to the right and choose so
     moves('slider', lambda: (handle.focus(), [page.keyboard.press('ArrowRight') for _ in range(5)]))
     if readout.inner_text() == number: wrong.append(f'slider: it still says {number}')
     if (picker := widget.locator('select')).count(): moves('list', lambda: picker.first.select_option(index=picker.first.locator('option').count() // 2))
-    page.wait_for_timeout(1500) # for what was still to be drawn
+    page.wait_for_timeout(3000) # for what was still to be drawn
+    quick = figures()
+    for key in ('ArrowRight', 'ArrowLeft'): handle.press(key); page.wait_for_timeout(3000)
+    if figures() != quick: wrong.append('after quick moves the figure is another one than after slow ones to the same place')
     if picture: widget.screenshot(path=f'{picture}_after.png')
     return wrong
 

@@ -6,14 +6,16 @@
 __all__ = ['plot_frames', 'plot_place', 'explore', 'explorer']
 
 # %% ../nbs/10d_explorer.ipynb #62695588
-import math, warnings
+import io, math, warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 import matplotlib.pyplot as plt
 import numpy as np
-from ipywidgets import Dropdown, FloatSlider, Layout, interactive
+from ipywidgets import Dropdown, FloatSlider, Layout, VBox
+from ipywidgets import Image as Shown
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
@@ -73,21 +75,30 @@ def explore(
     bar.ax.axhline(np.clip(value, *scale), color='k', lw=2)
     return fig
 
-# %% ../nbs/10d_explorer.ipynb #a46417fe
+# %% ../nbs/10d_explorer.ipynb #3d420859
+def _png(fig): # its bytes; the figure is closed
+    fig.savefig(out := io.BytesIO(), format='png', dpi=96); plt.close(fig)
+    return out.getvalue()
+
+
 def explorer(
     detector:Detector, # with a model, and better with a threshold
     what, # a folder, a picture, or several: see `pictures`
-) -> interactive: # the last line of a cell, to be shown
+) -> VBox: # a list of pictures, a threshold and a figure, to be shown by the last line of a cell
     "Pick a picture, move the threshold. Warns of files that cannot be read."
     found = sorted(detector.detect([what], unreadable=(unreadable := {})), key=lambda d: -d.score)
     if unreadable: warnings.warn(f'{len(unreadable)} of {len(found) + len(unreadable)} pictures are left out. {next(iter(unreadable.values()))}')
     scores, scale, threshold = [d.score for d in found], scale_of(found), detector.threshold_in_use
-    every = [*scores, *(threshold.normals if threshold else ())]
     start = threshold.value if threshold else max(scores)
-    low, high = min(*every, start), max(*every, start)
-    pad = .04 * (high - low) or 1.
+    every = [*scores, *(threshold.normals if threshold else ()), start]
+    pad = .04 * np.ptp(every) or 1.
+    low, high, wide = min(every) - pad, max(every) + pad, Layout(width='32em')
     held = lru_cache(16)(lambda i: replace(found[i], source=small(found[i].image, 480))) # large photographs are opened once
-    names = [(f'{i + 1}. {"/".join(Path(d.name).parts[-2:])}', i) for i, d in enumerate(found)]
-    return interactive(lambda picture, threshold: explore(held(picture), threshold, scores, scale),
-                       picture=Dropdown(options=names, layout=Layout(width='32em')),
-                       threshold=FloatSlider(start, min=low - pad, max=high + pad, step=(high - low + 2 * pad) / 200, readout_format='.2f', layout=Layout(width='32em')))
+    picture = Dropdown(options=[(f'{i + 1}. {"/".join(Path(d.name).parts[-2:])}', i) for i, d in enumerate(found)], description='picture', layout=wide)
+    slider = FloatSlider(start, min=low, max=high, step=(high - low) / 200, readout_format='.2f', description='threshold', layout=wide)
+    shown, lock = Shown(layout=Layout(align_self='flex-start')), Lock() # widgets may answer from several threads
+    def look(_=None):
+        with lock: shown.value = _png(explore(held(picture.value), slider.value, scores, scale))
+    for widget in (picture, slider): widget.observe(look, 'value')
+    look()
+    return VBox([picture, slider, shown])
