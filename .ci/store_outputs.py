@@ -5,7 +5,8 @@
 
 Cells marked with a test flag of settings.ini (slow, cuda, real) are not run, unless named in --flags; they keep the
 outputs that they have. Widget views, which no reader without a kernel can see, are not stored, nor is the code by which one clears a line;
-large pictures are stored with 256 colours, a third of the size.
+large pictures are stored with 256 colours, a third of the size. Cells that ask for real images are tagged `raises-exception`: without the
+images they fail, and *Run All* goes on behind them.
 """
 import argparse, base64, io, os, re, subprocess, sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def store(path, flags):
     try: shell.run_all(nb, exc_stop=True, preproc=skip)
     except Exception: sys.exit(f'{path.name}: {shell.prettytb(fname=path)}')
     for cell in nb.cells:
+        if cell.cell_type == 'code' and re.search(r'^#\|\s*real\b', cell.source, re.M): cell.metadata['tags'] = ['raises-exception']
         if cell.cell_type == 'code':
             cell.outputs = [o for o in cell.outputs if 'application/vnd.jupyter.widget-view+json' not in o.get('data', {}) and ''.join(o.get('text', '-')).replace('\x1b[2K', '').strip()]
             for data in (o['data'] for o in cell.outputs if 'image/png' in o.get('data', {})): data['image/png'] = smaller(''.join(data['image/png']))
