@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 NBS = Path(__file__).resolve().parent.parent/'nbs'
-LIMIT = 180 # seconds for one mutated notebook
+LIMIT = 300 # seconds for one mutated notebook
 PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports and nothing else
 NOTEBOOKS = dict(simplenet='03_simplenet', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', objective='07b_objective', learner='08_learner', metrics='09_metrics')
 
