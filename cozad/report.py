@@ -76,8 +76,8 @@ def card(
     detection:Detection,
     scale:tuple[float, float], # of all maps
 ) -> str:
-    "One picture as HTML: overlay and picture, name, score and verdict."
-    name, where = html.escape(Path(detection.name).name), html.escape(detection.name)
+    "One picture as HTML: overlay and picture, name and folder, score and verdict."
+    name, where = html.escape('/'.join(Path(detection.name).parts[-2:])), html.escape(detection.name) # 'scratch/003.png', as every folder has its 003.png
     picture, laid = data_uri(small(detection.image, 240)), data_uri(overlay(detection, scale, 240))
     return (f'<figure id="card{i}" data-score="{detection.score!r}" class="{detection.verdict}"><img class="laid" src="{laid}" alt="anomaly map over {name}"><img class="plain" src="{picture}" alt="{name}">'
             f'<figcaption title="{where}"><b>{name}</b><br>{detection.score:.4g} <span class="verdict">{detection.verdict}</span></figcaption></figure>')
