@@ -15,7 +15,7 @@ from pathlib import Path
 NBS = Path(__file__).resolve().parent.parent/'nbs'
 LIMIT = 300 # seconds for one mutated notebook
 PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports and nothing else
-NOTEBOOKS = dict(simplenet='03_simplenet', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', objective='07b_objective', learner='08_learner', metrics='09_metrics')
+NOTEBOOKS = dict(simplenet='03_simplenet', folded='03b_folded', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', objective='07b_objective', learner='08_learner', metrics='09_metrics')
 
 MUTATIONS = [ # module, formula and what is wrong with it, source as it is, source as it would be wrong
     # Eq. 14-17
@@ -40,6 +40,12 @@ MUTATIONS = [ # module, formula and what is wrong with it, source as it is, sour
     ('simplenet', 'image score: the rim has its say', 'scores[..., rim:h - rim, rim:w - rim].amax', 'scores.amax'),
     ('simplenet', 'map: nearest for bilinear', "size, mode='linear')", "size, mode='nearest')"),
     ('simplenet', 'map: sigma', 'sigma:float=4., # of the Gaussian', 'sigma:float=2., # of the Gaussian'),
+    ('folded', 'Eq. 17 folded: the running mean forgotten', 'bias = scale * (exact(linear.bias) - exact(norm.running_mean))', 'bias = scale * exact(linear.bias)'),
+    ('folded', 'Eq. 17 folded: variance for standard deviation', '(exact(norm.running_var) + norm.eps).sqrt()', '(exact(norm.running_var) + norm.eps)'),
+    ('folded', 'Eq. 17 folded: G left out', '(exact(linear.weight) @ exact(head.adaptor.weight))', 'exact(linear.weight)'),
+    ('folded', 'Eq. 17 folded: sign of the last bias', '-last.weight.detach(), -last.bias.detach()', '-last.weight.detach(), last.bias.detach()'),
+    ('folded', 'Eq. 17 folded: the slope of another ReLU', 'F.leaky_relu(hidden, self.slope, inplace=True)', 'F.leaky_relu(hidden, .01, inplace=True)'),
+    ('folded', 'Eq. 17 folded: the bias once per layer', 'for weight, rows, m, columns in parts: hidden += (', 'for weight, rows, m, columns in parts: hidden += self.bias + ('),
     # Eq. 5-7
     ('confidence', 'Eq. 5: measured from zero', '(rule.threshold - rule.q1) / (scores - rule.q1)', 'rule.threshold / scores'),
     ('confidence', 'Eq. 5: measured from the minimum', '(rule.threshold - rule.q1) / (scores - rule.q1)', '(rule.threshold - scores.min()) / (scores - scores.min())'),
