@@ -19,7 +19,8 @@ from ipywidgets import Image as Shown
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from .detector import OVERLAY, Detection, Detector, overlay, scale_of, small
+from .detection import OVERLAY, Detection, overlay, scale_of, small
+from .detector import Detector
 from .plots import PALETTE
 
 # %% ../nbs/10d_explorer.ipynb #33cce26a

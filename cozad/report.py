@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import cozad
 from .data import replacing
-from .detector import Detection, Detector, data_uri, overlay, scale_of, small
+from .detection import Detection, data_uri, overlay, scale_of, small
+from .detector import Detector
 from .plots import PALETTE
 
 # %% ../nbs/10b_report.ipynb #03432b19
