@@ -11,7 +11,7 @@ __all__ = ['TARGETS', 'ANOMALIB', 'TOY', 'in_turn', 'ratio', 'difference', 'prof
            'plot_profile', 'plot_ideas', 'plot_growth']
 
 # %% ../nbs/16_benchmarks.ipynb #3af92711
-import copy, hashlib, importlib.util, json, math, os, tempfile, time, tracemalloc, weakref
+import copy, importlib.util, json, math, os, tempfile, time, tracemalloc, weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,11 +31,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
+from .cache import Features, extract
 from .contrastive import _rows, _unit, contrastive_loss, info_nce
-from .data import ImageDataset, Sample, pick, read, replacing
+from .data import ImageDataset, Sample, pick, read
 from .folded import fold
-from .evaluate import demo, environment
-from .features import Backbone, Features, aggregate, aggregate_simplenet, extract, load_backbone
+from .evaluate import demo, store
+from .features import Backbone, aggregate, aggregate_simplenet, load_backbone
 from .learner import epoch, start
 from .maml import meta_gradient, split, task_gradient
 from .metrics import StreamingCurve, aupro, auroc
@@ -734,12 +735,8 @@ def write_bench(
     about:dict, # circumstances
 ) -> None:
     "Write `bench.csv` and `bench.json`; neither is left half-written."
-    text = table.to_csv(index=False, float_format='%.4g')
     parts = {name: getattr(book, name) for name in ('ideas', 'profile', 'growth')}
-    rounded = json.loads(pd.Series(parts).to_json(double_precision=6))
-    about = dict(environment=environment(), **about, sha256=hashlib.sha256(text.encode()).hexdigest(), **rounded)
-    for name, content in (('bench.csv', text), ('bench.json', json.dumps(about, indent=1))):
-        with replacing(Path(out)/name) as temporary: temporary.write_text(content, encoding='utf-8')
+    store(table, Path(out)/'bench.csv', about | json.loads(pd.Series(parts).to_json(double_precision=6)), '%.4g')
 
 
 def bench(

@@ -10,7 +10,8 @@ __all__ = ['SEES', 'CONTROLS', 'CHUNK', 'feature_norm', 'untrained_head', 'in_im
 from collections.abc import Callable
 import torch
 from torch import Tensor
-from .features import AGGREGATIONS, Features, patches_at
+from .cache import Features
+from .features import AGGREGATIONS, patches_at
 from .objective import Config, stream
 from .simplenet import Head
 

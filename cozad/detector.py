@@ -24,10 +24,11 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+from .cache import Features, extract, fingerprint
 from .confidence import Rule, fit_iqr, soft_weights
 from .data import Sample, normalise, replacing, to_tensor
 from .detection import Detection, _single, open_picture, pictures, show_detections, small
-from .features import Backbone, Features, default_device, extract, fingerprint, load_backbone
+from .features import Backbone, default_device, load_backbone
 from .folded import inference_head
 from .learner import Model, adapt_head, load_model, save_model, train
 from .objective import SIMPLENET, Config, method_name, stream

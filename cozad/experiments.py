@@ -74,7 +74,7 @@ def _tested(model, backbone, targets, root, progress): # rows of the table, and 
     rows, images = [], []
     for target, tests, found in scored(model, backbone, targets, root, controls=False, progress=progress):
         (method, scores), = found.items()
-        rows += measured(protocol(model.source, target, tests[0].category), method, in_words(model.source), target, tests, scores, model.config)
+        rows += measured({(protocol(model.source, target, tests[0].category), method): scores}, in_words(model.source), target, tests, model.config)
         images += [dict(target=target, category=s.category, image=f'{s.path.parent.name}/{s.path.name}', label=s.label, score=v) for s, v in zip(tests, image_scores(scores, model.config.rim).tolist())]
     return with_means(rows).to_dict('records'), images
 

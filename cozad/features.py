@@ -4,22 +4,17 @@
 
 # %% auto #0
 __all__ = ['AGGREGATIONS', 'default_device', 'Backbone', 'load_backbone', 'aggregate', 'aggregate_simplenet', 'space_matrix',
-           'patches_at', 'fingerprint', 'cache_problem', 'Features', 'extract']
+           'patches_at']
 
 # %% ../nbs/02_features.ipynb #60b835d0
-import hashlib, importlib, importlib.util, json, logging, shutil, tempfile, zlib
+import importlib, importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
-from .data import ImageDataset, Sample, cache_dir
 
 # %% ../nbs/02_features.ipynb #905b38b8
 def default_device() -> torch.device:
@@ -86,7 +81,8 @@ def _lite0(layers):
     weights = torch.load(file.get_model_file_path(), map_location='cpu', weights_only=True)
     whole.load_state_dict(dict(zip(whole.state_dict(), weights.values(), strict=True)))
     net = _timm('tf_efficientnet_lite0', layers, pretrained=False)
-    net.load_state_dict({k: v for k, v in whole.state_dict().items() if k in net.state_dict()})
+    kept = net.state_dict().keys()
+    net.load_state_dict({k: v for k, v in whole.state_dict().items() if k in kept})
     return _Scaled(net, 1 / 25)
 
 # %% ../nbs/02_features.ipynb #b3b85efc
@@ -187,123 +183,3 @@ def patches_at(
         rows, columns = (space_matrix(n, out, patch).to(m)[at] for n, out, at in ((m.shape[2], h, cells // w), (m.shape[3], w, cells % w)))
         found.append((rows[..., None] * columns[..., None, :]).flatten(2) @ m.flatten(2).mT)
     return torch.cat(found, 2)
-
-# %% ../nbs/02_features.ipynb #2314d7ba
-def _digest(*chunks): # 16 hex digits that change when a bit of the input does
-    h = hashlib.blake2b(digest_size=8)
-    for chunk in chunks: h.update(chunk)
-    return h.hexdigest()
-
-
-def fingerprint(
-    net:nn.Module # any network
-) -> str: # 16 hex digits
-    "A hash of all weights and buffers."
-    return _digest(*(part for k, v in net.state_dict().items() for part in (k.encode(), v.detach().cpu().contiguous().numpy().tobytes())))
-
-
-def _manifest(backbone, samples, size, turns=0):
-    "Everything that the maps of `samples` depend on."
-    return dict(format=1, backbone=backbone.name, weights=fingerprint(backbone), layers=list(backbone.layers), size=size, turns=turns, mean=list(backbone.mean),
-                std=list(backbone.std), resize='antialiased bilinear', files=[[str(s.path), _digest(Path(s.path).read_bytes())] for s in samples])
-
-# %% ../nbs/02_features.ipynb #fb15d2c4
-def _checksum(path): # of a file, 16 MB at a time
-    crc = 0
-    with open(path, 'rb') as f:
-        while chunk := f.read(1 << 24): crc = zlib.crc32(chunk, crc)
-    return crc
-
-
-def cache_problem(
-    folder:Path, # where the maps should be
-    manifest:dict, # what they should be made of
-) -> str: # '' when the cache can be used
-    "Why the maps in `folder` cannot be used: absent, torn or stale."
-    try: found = json.loads((folder/'manifest.json').read_text())
-    except FileNotFoundError: return 'absent'
-    except json.JSONDecodeError: return 'torn: manifest.json cannot be read'
-    stale = [k for k in manifest if found.get(k, 0) != manifest[k]]
-    if stale: return f"stale: {', '.join(stale)} changed"
-    for name, crc in found['checksums'].items():
-        if not (folder/name).is_file() or _checksum(folder/name) != crc: return f'torn: {name} is damaged'
-    return ''
-
-# %% ../nbs/02_features.ipynb #37966ab6
-@torch.no_grad()
-def _compute(backbone, samples, size, turns, folder, batch_size, progress):
-    "Write one array per layer: (n, C, h, w), half precision."
-    device = next(backbone.parameters()).device
-    images = DataLoader(ImageDataset(samples, size, backbone.mean, backbone.std), batch_size)
-    arrays, done = None, 0
-    with tqdm(total=len(samples), unit='image', desc=f'features of {samples[0].category} ({samples[0].split})', disable=None if progress else True) as bar:
-        for batch in images:
-            maps = [m.half().cpu().numpy() for m in backbone(batch.to(device).rot90(turns, (2, 3)))]
-            if not all(np.isfinite(m).all() for m in maps): raise ValueError(f'{backbone.name} gives values beyond half precision near {samples[done].path}.')
-            if arrays is None:
-                arrays = [np.lib.format.open_memmap(folder/f'layer{k}.npy', 'w+', 'float16', (len(samples), *m.shape[1:])) for k, m in zip(backbone.layers, maps)]
-            for array, m in zip(arrays, maps): array[done:done + len(m)] = m
-            done += len(batch); bar.update(len(batch))
-    for array in arrays: array.flush()
-
-# %% ../nbs/02_features.ipynb #75b2e41d
-def _cached(backbone, samples, size, turns, root, batch_size, progress):
-    "The maps of one group of samples as read-only arrays, computed when `cache_problem` has one."
-    manifest = _manifest(backbone, samples, size, turns)
-    key = _digest(json.dumps([backbone.name, backbone.layers, size, [str(s.path) for s in samples]] + [turns] * bool(turns)).encode())
-    folder, names = root/key, [f'layer{k}.npy' for k in backbone.layers]
-    if problem := cache_problem(folder, manifest):
-        if problem != 'absent': logging.getLogger('cozad').warning('features of %s are %s; computing them again', samples[0].category, problem)
-        root.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=root, prefix='.unfinished-'))
-        try:
-            _compute(backbone, samples, size, turns, temporary, batch_size, progress)
-            manifest['checksums'] = {name: _checksum(temporary/name) for name in names}
-            (temporary/'manifest.json').write_text(json.dumps(manifest))
-            if problem != 'absent': shutil.rmtree(folder, ignore_errors=True)
-            try: temporary.rename(folder)
-            except OSError: # another program was faster
-                if cache_problem(folder, manifest): raise
-        finally: shutil.rmtree(temporary, ignore_errors=True)
-    return [np.load(folder/name, mmap_mode='r') for name in names]
-
-# %% ../nbs/02_features.ipynb #4d1adb33
-@dataclass(frozen=True)
-class Features:
-    "Raw maps of samples, on disk. Indexing with a number, a slice or a list gives float32 maps, one tensor (b, C, h, w) per layer."
-    samples: list[Sample] # in the order of the maps
-    groups: list[list[np.ndarray]] # per group: one (n, C, h, w) array per layer
-    where: list[tuple[int, int]] # per sample: its group and its row
-
-    def __len__(self): return len(self.samples)
-
-    def __getitem__(self, i) -> list[Tensor]:
-        places = [self.where[j] for j in np.atleast_1d(np.arange(len(self))[i])]
-        return [torch.from_numpy(np.stack([self.groups[g][k][row] for g, row in places])).float() for k in range(len(self.groups[0]))]
-
-    def subset(self, keep:Sequence[int]) -> 'Features':
-        "The same maps for some of the samples; nothing is copied."
-        return Features([self.samples[i] for i in keep], self.groups, [self.where[i] for i in keep])
-
-    def __add__(self, other:'Features') -> 'Features': # these, then those
-        return Features(self.samples + other.samples, self.groups + other.groups, self.where + [(g + len(self.groups), row) for g, row in other.where])
-
-# %% ../nbs/02_features.ipynb #35ab4d62
-def extract(
-    backbone:Backbone, # from `load_backbone`, moved to the device that should compute
-    samples:Sequence[Sample], # any mixture of categories and splits
-    size:int=256, # images are stretched to size x size pixels
-    root:Path|None=None, # where caches are kept; by default in `cache_dir()`
-    batch_size:int=4, # images at a time; small ones suit a CPU's memory best
-    progress:bool=True, # a bar in a terminal or notebook
-    turns:int=0, # quarter turns of every image, counterclockwise, before the network sees it
-) -> Features:
-    "Raw maps of `samples`, computed once and then read from disk. Raises ValueError for an empty list or an unreadable image."
-    if not samples: raise ValueError('extract: there are no samples to look at; check the categories and the split that were asked for.')
-    groups = {}
-    for i, s in enumerate(samples): groups.setdefault((s.category, s.split), []).append(i)
-    arrays, where = [], [None] * len(samples)
-    for g, members in enumerate(groups.values()):
-        arrays.append(_cached(backbone, [samples[i] for i in members], size, turns % 4, Path(root or cache_dir()/'features'), batch_size, progress))
-        for row, i in enumerate(members): where[i] = (g, row)
-    return Features(list(samples), arrays, where)

@@ -19,10 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 import cozad
+from .cache import Features, resident
 from .confidence import Rule, category_rules, category_weights
 from .covariance import LossWindow, penalty_weight
 from .data import replacing
-from .features import Features, default_device
+from .features import default_device
 from .maml import adapt, meta_gradient, outer_step, split
 from .objective import Config, Training, draw_batch, draw_patches, method_name, objective, stream, weigh
 from .simplenet import Head
@@ -225,6 +226,7 @@ def train(
     if wrong: raise ValueError(f'train: {wrong[0].path} is marked as defective; training takes normal images only.')
     dim = sum(m.shape[1] for m in features[0]) if config.aggregation == 'concat' else 1536
     run = start(dim, config, torch.device(device or default_device()))
+    features = resident(features, run.head.adaptor.weight.device)
     if checkpoint and Path(checkpoint).exists(): run = load_checkpoint(checkpoint, run, config, features)
     steps = sum(1 for _ in batches([s.category for s in features.samples], config, stream(0, 'counting')))
     with tqdm(total=config.epochs * steps, initial=run.epoch * steps, unit='step', desc=method_name(config), disable=None if progress else True) as bar:

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
+from .cache import Features
 from .confidence import Rule, hard_weights, literal_weights, soft_weights, weighted_loss
 from .contrastive import contrastive_loss
 from .covariance import squared_norm
-from .features import Features, patches_at
+from .features import patches_at
 from .simplenet import Head, margin_loss
 
 # %% ../nbs/07b_objective.ipynb #6f97bb22
@@ -116,7 +117,7 @@ def draw_patches(
     n = maps[0].shape[-2] * maps[0].shape[-1]
     if config.patches and config.patches < n: cells = torch.rand(len(images), n, generator=generator).topk(config.patches).indices
     else: cells = torch.arange(n).expand(len(images), n)
-    return patches_at(maps, cells, config.aggregation, config.patch)
+    return patches_at(maps, cells.to(maps[0].device), config.aggregation, config.patch)
 
 # %% ../nbs/07b_objective.ipynb #7f7f88f1
 def evenly(

@@ -11,10 +11,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor
+from .cache import Features, extract
 from .controls import coreset, feature_norm, in_image_neighbours, memory, mutual_scores, nearest, untrained_head
 from .data import Sample, pick
 from .evaluate import Scorer, in_words, measured, protocol, score, with_means
-from .features import Backbone, Features, extract
+from .features import Backbone
 from .learner import Model, adapt_head
 from .objective import method_name, stream
 
@@ -45,7 +46,7 @@ def with_targets(
         found['few-shot', f'{method_name(config)}, {images}'] = adapt_head(model.head, few, config, steps)
         found['few-shot', f'memory, {images}'] = nearest(memory(few, config, most, stream(config.seed, 'memory')).to(device))
     every = memory(normals, config, 10 * most, stream(config.seed, 'memory'))
-    return found | {('one-class', 'target memory'): nearest(coreset(every, most, stream(config.seed, 'core set')).to(device))}
+    return found | {('one-class', 'target memory'): nearest(coreset(every.to(device), most, stream(config.seed, 'core set')))}
 
 # %% ../nbs/13b_protocols.ipynb #13f24aeb
 def survey(
@@ -70,8 +71,8 @@ def survey(
             tests, normals = (pick(samples, split, label, [category]) for split, label in (('test', None), ('train', 0)))
             scorers = without_targets(model, protocol(model.source, target, category), bank)
             if normals: scorers |= with_targets(model, get(normals), shots, steps, most)
-            found = score(get(tests), scorers, config, device)
-            found['transductive', 'mutual scores'] = mutual_scores(get(tests), config, stream(config.seed, 'judges'), references, device=device)
-            for (seen, method), scores in found.items(): rows += measured(seen, method, in_words(model.source), target, tests, scores, config)
+            found = score(images := get(tests), scorers, config, device)
+            found['transductive', 'mutual scores'] = mutual_scores(images, config, stream(config.seed, 'judges'), references, device=device)
+            rows += measured(found, in_words(model.source), target, tests, config)
         frames.append(with_means(rows))
     return pd.concat(frames, ignore_index=True)

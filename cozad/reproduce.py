@@ -7,8 +7,9 @@ __all__ = ['PAPER', 'MAIN', 'find_sets', 'absent', 'plan', 'ablations', 'run_all
            'draw_extremes', 'reproduce', 'outcome']
 
 # %% ../nbs/18_reproduction.ipynb #e651ee2d
-import re
+import re, time
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 import matplotlib.pyplot as plt
@@ -16,10 +17,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 from . import plots
+from .cache import extract
 from .data import BENCHMARKS, Sample, load_image, load_mask, pick, read, replacing
 from .evaluate import DEMO, score, scorers_of, write_results
 from .experiments import GRIDS, Sets, cell_key, read_costs, read_images, run_grid
-from .features import default_device, extract, load_backbone
+from .features import Backbone, default_device, load_backbone
 from .layouts import LAYOUTS
 from .learner import Model, load_model
 from .objective import SIMPLENET, Config, method_name
@@ -131,17 +133,17 @@ def extremes(
 
 # %% ../nbs/18_reproduction.ipynb #21308d55
 def draw_extremes(
-    model:Model, # on the CPU
+    model:Model,
+    backbone:Backbone, # the one behind which it was trained, on its device
     samples:Sequence[Sample], # of one set
     chosen:pd.DataFrame, # from `extremes`
     path:Path, # of the picture
 ) -> Path:
     "Image, truth and map of the chosen cases, on one scale."
-    config, device = model.config, default_device()
+    config, device = model.config, model.head.adaptor.weight.device
     called = {(s.category, f'{s.path.parent.name}/{s.path.name}'): s for s in pick(samples, 'test', 1)}
     shown = [called[c, i] for c, i in zip(chosen.category, chosen.image)]
-    model.head.to(device)
-    found = score(extract(load_backbone(config.backbone, config.layers).to(device), shown, config.size, progress=False), scorers_of(model, controls=False), config, device)
+    found = score(extract(backbone, shown, config.size, progress=False), scorers_of(model, controls=False), config, device)
     maps = anomaly_map(found[method_name(config)], config.size, config.map_sigma)
     titles = [f'{what}\n{c}\n{100 * b:.0f} % below' for what, c, b in zip(('best', 'median', 'worst'), chosen.category, chosen.below)]
     figure = plots.show_maps([load_image(s.path, config.size) for s in shown], [s.mask and load_mask(s, config.size) for s in shown], maps, titles)
@@ -150,26 +152,27 @@ def draw_extremes(
     return path
 
 # %% ../nbs/18_reproduction.ipynb #0090f787
-def _controls(sources, targets, config, cells, out): # the survey of the first seed's CoZAD, kept in a file
+@contextmanager
+def _timed(took, part): # adds the seconds that a part takes
+    since = time.perf_counter()
+    yield
+    took[part] = took.get(part, 0) + time.perf_counter() - since
+
+
+def _controls(model, backbone, sources, targets, out): # its survey, kept in a file
     file = out/f"controls_{'+'.join(sources)}.csv"
-    if not file.exists():
-        model = load_model(cells/f'{cell_key(replace(config, seed=0), sources, targets)}.safetensors')
-        model.head.to(default_device())
-        write_results(survey(model, load_backbone(config.backbone, config.layers).to(default_device()), sources, targets), file, config)
-    return pd.read_csv(file)
+    if not file.exists(): write_results(survey(model, backbone, sources, targets), file, model.config)
 
 
-def _pictures(sources, targets, config, cells, seeds, out): # curves of all targets, and extreme cases of each
-    images = read_images(MAIN, config, sources, targets, cells, seeds)
+def _pictures(model, backbone, images, targets, out): # curves of all targets, and extreme cases of each
     names = list(dict.fromkeys(images.target))
     figure, axs = plt.subplots(1, len(names), figsize=(2.6 * len(names), 2.8), squeeze=False, sharey=True, layout='constrained')
     plot_rocs(images, axs[0]); axs[0, 0].legend(); figure.supxlabel('false alarms among the normal images')
-    with replacing(out/f"roc_{'+'.join(sources)}.png") as temporary: figure.savefig(temporary, bbox_inches='tight')
+    with replacing(out/f"roc_{'+'.join(model.source)}.png") as temporary: figure.savefig(temporary, bbox_inches='tight')
     plt.close(figure)
-    model = load_model(cells/f'{cell_key(replace(config, seed=0), sources, targets)}.safetensors')
     for target in names:
         chosen = extremes(images[(images.row == 'CoZAD') & (images.seed == 0) & (images.target == target)])
-        if len(chosen): draw_extremes(model, targets[target], chosen, out/f'maps_{target}.png')
+        if len(chosen): draw_extremes(model, backbone, targets[target], chosen, out/f'maps_{target}.png')
 
 
 def reproduce(
@@ -182,14 +185,21 @@ def reproduce(
     progress:bool=True,
 ) -> pd.DataFrame: # from `run_all`
     "Everything that the sets in `root` allow: results.csv, costs.csv, tables, curves, maps. The same call goes on where an earlier one stopped."
-    out, sets = Path(out), {key: read(spec) for key, spec in find_sets(root).items()} if root else {}
+    out, took, device = Path(out), {}, default_device()
+    with _timed(took, 'reading the lists'): sets = {key: read(spec) for key, spec in find_sets(root).items()} if root else {}
     cells, runs = out/'cells', plan(sets)
-    table = run_all(runs, config, cells, seeds, more, jobs, progress)
+    with _timed(took, 'training and testing'): table = run_all(runs, config, cells, seeds, more, jobs, progress)
     write_results(table, out/'results.csv', config)
     write_tables(table, out/'tables')
-    for sources, targets in runs: _controls(sources, targets, config, cells, out); _pictures(sources, targets, config, cells, seeds, out)
+    backbone = load_backbone(config.backbone, config.layers).to(device)
+    for sources, targets in runs:
+        model = load_model(cells/f'{cell_key(replace(config, seed=0), sources, targets)}.safetensors')
+        model.head.to(device)
+        with _timed(took, 'controls'): _controls(model, backbone, sources, targets, out)
+        with _timed(took, 'pictures'): _pictures(model, backbone, read_images(MAIN, config, sources, targets, cells, seeds), targets, out)
     costs = pd.concat([read_costs(MAIN, config, *run, cells, seeds).assign(source='+'.join(run[0])) for run in runs])
-    with replacing(out/'costs.csv') as temporary: costs.round(1).to_csv(temporary, index=False)
+    for name, frame in (('costs', costs), ('seconds', pd.DataFrame(took.items(), columns=['part', 'seconds']))):
+        with replacing(out/f'{name}.csv') as temporary: frame.round(1).to_csv(temporary, index=False)
     return table
 
 # %% ../nbs/18_reproduction.ipynb #74d4d055
