@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'Sets', 'Categories', 'Device', 'demo', 'train', 'evaluate', 'predict', 'fit', 'export', 'experiments',
-           'reproduce', 'bench', 'check']
+           'reproduce', 'rehearse', 'bench', 'check']
 
 # %% ../nbs/14_cli.ipynb #9f655170
 import functools, json, os, warnings
@@ -200,6 +200,19 @@ def reproduce(
     typer.echo(f"absent: {', '.join(absent(data)) or 'nothing'}")
     table = run_reproduce(data, out, DEMO if small else Config(), seeds, ablations, jobs)
     typer.echo(f'{outcome(against_paper(table))}\nTables, curves and maps: {out}')
+
+# %% ../nbs/14_cli.ipynb #f94e4b85
+@app.command()
+@_plain_errors
+def rehearse(
+    out:Annotated[Path, typer.Option(help='A new folder; it holds two gigabytes for a while, and little afterwards.')]=Path('rehearsal'),
+    seeds:Annotated[int, typer.Option(help='Runs of every configuration.')]=3,
+    small:Annotated[bool, typer.Option('--small', help="A budget for a CPU: that of cozad demo, instead of the paper's.")]=False,
+):
+    "How long `cozad reproduce` takes on this machine, from two short runs on drawn stand-ins of the ten sets. Example: cozad rehearse --out rehearsal"
+    from cozad.rehearsal import forecast, rehearse as run_rehearse # a later notebook, needed by this command alone
+    found = forecast(run_rehearse(out, DEMO if small else Config(backbone='random:wide_resnet50_2'), seeds=seeds))
+    typer.echo(f'Seconds paid once, milliseconds per image, minutes of the whole:\n{found.round(1).to_string()}')
 
 # %% ../nbs/14_cli.ipynb #acd96457
 @app.command()

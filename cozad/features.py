@@ -117,7 +117,8 @@ def load_backbone(
 ) -> Backbone: # frozen, on the CPU
     "The network F of Eq. 14 by its name. Raises ConnectionError when its weights are out of reach."
     kind, _, rest = name.rpartition(':')
-    if kind == 'random': net = _timm(rest, layers, pretrained=False)
+    if kind == 'random':
+        with torch.random.fork_rng([]): torch.manual_seed(0); net = _timm(rest, layers, pretrained=False) # the same weights every time
     elif kind:
         net = _imported(name, layers)
         return Backbone(net, f'{Path(kind).name}:{rest}', layers, getattr(net.net, 'mean', (.485, .456, .406)), getattr(net.net, 'std', (.229, .224, .225)))

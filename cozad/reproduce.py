@@ -184,7 +184,7 @@ def reproduce(
     jobs:int=1, # processes side by side
     progress:bool=True,
 ) -> pd.DataFrame: # from `run_all`
-    "Everything that the sets in `root` allow: results.csv, costs.csv, tables, curves, maps. The same call goes on where an earlier one stopped."
+    "Everything that the sets in `root` allow: results.csv, costs.csv, seconds.csv, tables, curves, maps. The same call goes on where an earlier one stopped."
     out, took, device = Path(out), {}, default_device()
     with _timed(took, 'reading the lists'): sets = {key: read(spec) for key, spec in find_sets(root).items()} if root else {}
     cells, runs = out/'cells', plan(sets)
