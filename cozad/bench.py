@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from . import cache
 from .cache import Features, extract
-from .contrastive import _rows, _unit, contrastive_loss, info_nce
+from .contrastive import _rows, contrastive_loss, info_nce
 from .data import ImageDataset, Sample, pick, read
 from .evaluate import demo, store
 from .features import Backbone, aggregate, aggregate_simplenet, load_backbone

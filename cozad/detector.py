@@ -8,15 +8,14 @@ __all__ = ['FAR', 'Engine', 'assemble', 'Looks', 'look', 'Explanation', 'explain
 
 # %% ../nbs/10_detector.ipynb #526f8f59
 import base64, html, io, json, math, warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -25,13 +24,12 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from .cache import Features, extract, fingerprint
-from .confidence import Rule, fit_iqr, soft_weights
 from .data import Sample, normalise, replacing, to_tensor
-from .detection import Detection, _single, open_picture, pictures, show_detections, small
+from .detection import Detection, _single, open_picture, pictures
 from .features import Backbone, default_device, load_backbone
 from .folded import inference_head
 from .learner import Model, adapt_head, load_model, save_model, train
-from .objective import SIMPLENET, Config, method_name, stream
+from .objective import Config, method_name, stream
 from .plots import HATCHES, PALETTE
 from .simplenet import image_scores
 from .threshold import Threshold, ThresholdWarning, threshold_from_labels, threshold_from_normals, unlikeness

@@ -18,7 +18,6 @@ import pandas as pd
 import timm
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 import cozad
 from . import plots
 from .cache import Features, extract, fingerprint

@@ -17,11 +17,11 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
-from .data import Sample, pick, replacing
+from .data import Sample, replacing
 from .evaluate import environment, in_words, measured, protocol, scored, train_on, with_means
 from .features import default_device, load_backbone
 from .learner import load_model, save_model
-from .objective import SIMPLENET, Config, method_name
+from .objective import SIMPLENET, Config
 from .simplenet import image_scores
 
 # %% ../nbs/13_experiments.ipynb #974c5b38

@@ -7,7 +7,7 @@ __all__ = ['SIMPLENET', 'Config', 'method_name', 'stream', 'draw_patches', 'even
            'objective']
 
 # %% ../nbs/07b_objective.ipynb #e6777468
-import hashlib, math
+import hashlib
 from dataclasses import dataclass
 import torch
 import torch.nn.functional as F

@@ -8,7 +8,6 @@ __all__ = ['WHOLE', 'rehearse', 'forecast']
 # %% ../nbs/18b_rehearsal.ipynb #ff0848ab
 import os, shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 import numpy as np

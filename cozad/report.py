@@ -13,7 +13,6 @@ from string import Template
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import cozad
 from .data import replacing
 from .detection import Detection, data_uri, overlay, scale_of, small
 from .detector import Detector

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_curve
 from . import plots
 from .cache import extract
 from .data import BENCHMARKS, Sample, load_image, load_mask, pick, read, replacing
-from .evaluate import DEMO, score, scorers_of, write_results
+from .evaluate import score, scorers_of, write_results
 from .experiments import GRIDS, Sets, cell_key, read_costs, read_images, run_grid
 from .features import Backbone, default_device, load_backbone
 from .layouts import LAYOUTS
