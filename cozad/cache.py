@@ -8,17 +8,17 @@ __all__ = ['fingerprint', 'cache_problem', 'decoded_ahead', 'Features', 'extract
 # %% ../nbs/02b_cache.ipynb #00cd9356
 import hashlib, json, logging, shutil, tempfile, zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 from tqdm.auto import tqdm
-from .data import ImageDataset, Sample, cache_dir
+from .data import Sample, cache_dir, load_image, normalise
 from .features import Backbone
 
 # %% ../nbs/02b_cache.ipynb #2314d7ba
@@ -70,13 +70,14 @@ def cache_problem(
 
 # %% ../nbs/02b_cache.ipynb #0a6ec897
 def decoded_ahead(
-    images:Dataset, # tensors of one shape
+    paths:Sequence[Path], # of pictures
+    decode:Callable[[Path], Tensor], # to tensors of one shape
     batch_size:int,
     ahead:int=3, # batches that are decoded or waiting
 ) -> Iterator[Tensor]: # batches, in order
-    "Batches of images that threads decode while the caller is busy with earlier ones. An image's error is raised when its turn comes."
+    "Batches of pictures that threads decode while the caller is busy with earlier ones. A picture's error is raised when its turn comes."
     with ThreadPoolExecutor() as pool:
-        todo = (pool.submit(images.__getitem__, i) for i in range(len(images)))
+        todo = (pool.submit(decode, path) for path in paths)
         waiting = deque(islice(todo, ahead * batch_size))
         while waiting:
             yield torch.stack([waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))])
@@ -88,8 +89,9 @@ def _compute(backbone, samples, size, turns, folder, batch_size, progress):
     "Write one array per layer: (n, C, h, w), half precision."
     device, arrays, done = next(backbone.parameters()).device, None, 0
     with tqdm(total=len(samples), unit='image', desc=f'features of {samples[0].category} ({samples[0].split})', disable=None if progress else True) as bar:
-        for batch in decoded_ahead(ImageDataset(samples, size, backbone.mean, backbone.std), batch_size):
-            maps = [m.half().cpu().numpy() for m in backbone(batch.to(device).rot90(turns, (2, 3)))]
+        for batch in decoded_ahead([s.path for s in samples], partial(load_image, size=size), batch_size):
+            images = normalise(batch.to(device), backbone.mean, backbone.std).rot90(turns, (2, 3))
+            maps = [m.half().cpu().numpy() for m in backbone(images)]
             if not all(np.isfinite(m).all() for m in maps): raise ValueError(f'{backbone.name} gives values beyond half precision near {samples[done].path}.')
             if arrays is None:
                 arrays = [np.lib.format.open_memmap(folder/f'layer{k}.npy', 'w+', 'float16', (len(samples), *m.shape[1:])) for k, m in zip(backbone.layers, maps)]
@@ -102,7 +104,8 @@ _found_right = {} # folder -> what its maps depend on, and what all files looked
 
 
 def _looks(files): # of files, without reading them
-    return [(f.name, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns) for f in files for s in [f.stat()]]
+    try: return [(f.name, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns) for f in files for s in [f.stat()]]
+    except FileNotFoundError as e: raise ValueError(f'{e.filename} does not exist.') from None
 
 
 def _cached(backbone, samples, circumstances, root, batch_size, progress):
@@ -110,8 +113,8 @@ def _cached(backbone, samples, circumstances, root, batch_size, progress):
     size, turns = circumstances['size'], circumstances['turns']
     key = _digest(json.dumps([backbone.name, backbone.layers, size, [str(s.path) for s in samples]] + [turns] * bool(turns)).encode())
     folder, names = root/key, [f'layer{k}.npy' for k in backbone.layers]
-    images = _looks([s.path for s in samples]) # before they are read
-    if _found_right.get(folder) != (circumstances, images, _looks(sorted(folder.glob('*')))):
+    images, maps = _looks(s.path for s in samples), _looks(sorted(folder.glob('*'))) # before they are read, lest a change meanwhile go unnoticed
+    if _found_right.get(folder) != (circumstances, images, maps):
         manifest = _manifest(circumstances, samples)
         if problem := cache_problem(folder, manifest):
             if problem != 'absent': logging.getLogger('cozad').warning('features of %s are %s; computing them again', samples[0].category, problem)
@@ -121,12 +124,13 @@ def _cached(backbone, samples, circumstances, root, batch_size, progress):
                 _compute(backbone, samples, size, turns, temporary, batch_size, progress)
                 manifest['checksums'] = {name: _checksum(temporary/name) for name in names}
                 (temporary/'manifest.json').write_text(json.dumps(manifest))
+                maps = _looks(sorted(temporary.glob('*')))
                 if problem != 'absent': shutil.rmtree(folder, ignore_errors=True)
                 try: temporary.rename(folder)
                 except OSError: # another program was faster
                     if cache_problem(folder, manifest): raise
             finally: shutil.rmtree(temporary, ignore_errors=True)
-        _found_right[folder] = circumstances, images, _looks(sorted(folder.glob('*')))
+        _found_right[folder] = circumstances, images, maps
     return [np.load(folder/name, mmap_mode='r') for name in names]
 
 # %% ../nbs/02b_cache.ipynb #4d1adb33
@@ -151,9 +155,16 @@ class Features:
     def __add__(self, other:'Features') -> 'Features': # these, then those
         return Features(self.samples + other.samples, self.groups + other.groups, self.where + [(g + len(self.groups), row) for g, row in other.where])
 
+    def nbytes(self) -> int:
+        "Bytes of the maps of all samples."
+        return len(self) * sum(a[0].nbytes for a in self.groups[0])
+
     def to(self, device:torch.device|str) -> 'Features':
         "The same maps in the memory of a device, in half precision."
-        return Features(self.samples, [[torch.as_tensor(np.array(a) if isinstance(a, np.ndarray) else a, device=device) for a in group] for group in self.groups], self.where)
+        layers = [torch.empty(len(self), *a.shape[1:], dtype=torch.half, device=device) for a in self.groups[0]]
+        for i, (g, row) in enumerate(self.where):
+            for layer, a in zip(layers, self.groups[g]): layer[i] = a[row] if isinstance(a, Tensor) else torch.from_numpy(np.array(a[row]))
+        return Features(self.samples, [layers], [(0, i) for i in range(len(self))])
 
 # %% ../nbs/02b_cache.ipynb #35ab4d62
 def extract(
@@ -183,5 +194,7 @@ def resident(
 ) -> Features:
     "`features` in the memory of a GPU if they take at most half of what is free there; else as they are."
     if torch.device(device).type != 'cuda': return features
-    needed = sum(a.nbytes for group in features.groups for a in group)
-    return features.to(device) if needed <= torch.cuda.mem_get_info(device)[0] / 2 else features
+    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device) # PyTorch keeps what it has freed
+    if features.nbytes() > free / 2: return features
+    try: return features.to(device)
+    except torch.cuda.OutOfMemoryError: return features # another process was faster

@@ -79,9 +79,9 @@ def score(
     config:Config, # how patches are built
     device:torch.device|str='cpu',
     batch_size:int=4, # images at a time
-) -> dict[str, Tensor]: # per method the patch scores, (n, h, w), on the CPU
+) -> dict[str, Tensor]: # per method the patch scores, (n, h, w), on `device`
     "Patch scores of every image by every scorer."
-    found = {name: torch.empty(len(features), *features[0][0].shape[-2:]) for name in scorers} # filled in place: small results between large ones would keep the memory in pieces
+    found = {name: torch.empty(len(features), *features[0][0].shape[-2:], device=device) for name in scorers} # filled in place: small results between large ones would keep the memory in pieces
     heads = {name: inference_head(s, [m.shape[1:] for m in features[:1]], config.aggregation, config.patch) for name, s in scorers.items() if isinstance(s, Head)}
     for i in range(0, len(features), batch_size):
         maps = [m.to(device) for m in features[i:i + batch_size]]
@@ -105,10 +105,10 @@ def category_metrics(
     config:Config, # size and smoothing of the maps
     masks:np.ndarray|None=None, # from `truth`, if they are at hand
 ) -> dict[str, float]: # in %, NaN where undefined
-    "All seven metrics of one category; those of pixels on the GPU if there is one."
+    "All seven metrics of one category; those of pixels on the device of the scores."
     masks = truth(samples, config.size) if masks is None else masks
-    found = image_metrics(np.array([s.label for s in samples]), image_scores(scores, config.rim).numpy())
-    maps = anomaly_map(scores[:len(masks)].to('cuda' if torch.cuda.is_available() else 'cpu'), config.size, config.map_sigma)
+    found = image_metrics(np.array([s.label for s in samples]), image_scores(scores, config.rim).cpu().numpy())
+    maps = anomaly_map(scores[:len(masks)], config.size, config.map_sigma)
     return {name: 100 * value for name, value in (found | pixel_metrics(masks, maps)).items()}
 
 # %% ../nbs/12_evaluate.ipynb #5ce596a0
@@ -215,10 +215,10 @@ def store(
     digits:str='%.4f', # of floats
 ) -> Path:
     "Write a table and, beside it, circumstances, environment and a checksum. Neither file is left half-written."
-    path, text = Path(path), table.to_csv(index=False, float_format=digits)
+    path, text = Path(path), table.to_csv(index=False, float_format=digits, lineterminator='\n')
     about = dict(environment=environment(), **about, sha256=hashlib.sha256(text.encode()).hexdigest())
     for file, content in ((path, text), (path.with_suffix('.json'), json.dumps(about, indent=1))):
-        with replacing(file) as temporary: temporary.write_text(content, encoding='utf-8')
+        with replacing(file) as temporary: temporary.write_text(content, encoding='utf-8', newline='\n')
     return path
 
 
@@ -291,7 +291,7 @@ def draw_maps(
         defective = torch.tensor([i for i, s in enumerate(tests) if s.label])
         median = defective[image_scores(scores, model.config.rim)[defective].argsort()[len(defective) // 2]]
         shown.append(tests[median]); found.append(scores[median])
-    maps = anomaly_map(torch.stack(found), model.config.size, model.config.map_sigma)
+    maps = anomaly_map(torch.stack(found), model.config.size, model.config.map_sigma).cpu()
     titles = [f"{s.category}\n{'trained on' if any(s.category in c for c in model.source.values()) else 'unseen'}" for s in shown]
     figure = plots.show_maps([load_image(s.path, model.config.size) for s in shown], [load_mask(s, model.config.size) for s in shown], maps, titles)
     with replacing(path) as temporary: figure.savefig(temporary, bbox_inches='tight')

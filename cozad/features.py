@@ -45,6 +45,13 @@ class Backbone(nn.Module):
 
     def extra_repr(self): return f'{self.name}, layers {self.layers}, channels {self.channels}, frozen'
 
+# %% ../nbs/02_features.ipynb #2e75c382
+def _early_exit(net):
+    "Drop the blocks behind the last map that is used."
+    last = net.feature_info.module_name()[-1].split('.')
+    if last[0] == 'blocks': net.blocks = net.blocks[:int(last[1]) + 1]
+    return net
+
 # %% ../nbs/02_features.ipynb #0fda94b1
 def _timm(name, layers, pretrained):
     "A timm network cut after the last of `layers`."
@@ -57,13 +64,6 @@ def _timm(name, layers, pretrained):
     places = tuple(strides.index(s) for s in wanted)
     net = timm.create_model(name, features_only=True, out_indices=places, pretrained=pretrained)
     return _early_exit(net)
-
-# %% ../nbs/02_features.ipynb #2e75c382
-def _early_exit(net):
-    "Drop the blocks behind the last map that is used."
-    last = net.feature_info.module_name()[-1].split('.')
-    if last[0] == 'blocks': net.blocks = net.blocks[:int(last[1]) + 1]
-    return net
 
 # %% ../nbs/02_features.ipynb #f6df0577
 class _Scaled(nn.Module):
@@ -118,7 +118,7 @@ def load_backbone(
     "The network F of Eq. 14 by its name. Raises ConnectionError when its weights are out of reach."
     kind, _, rest = name.rpartition(':')
     if kind == 'random':
-        with torch.random.fork_rng([]): torch.manual_seed(0); net = _timm(rest, layers, pretrained=False) # the same weights every time
+        with torch.random.fork_rng([]): torch.default_generator.manual_seed(0); net = _timm(rest, layers, pretrained=False) # the same weights every time
     elif kind:
         net = _imported(name, layers)
         return Backbone(net, f'{Path(kind).name}:{rest}', layers, getattr(net.net, 'mean', (.485, .456, .406)), getattr(net.net, 'std', (.229, .224, .225)))
@@ -176,11 +176,12 @@ def patches_at(
 ) -> Tensor: # (B, P, C)
     "The patches that `AGGREGATIONS[how]` has at `cells`."
     h, w = maps[0].shape[-2:]
-    if how != 'concat' or 8 * cells.shape[1] > h * w: # many of them: all is less work
+    if how != 'concat' or 8 * cells.shape[1] > h * w: # more than an eighth of them: building all is less work
         every = AGGREGATIONS[how](maps, patch).flatten(2)
         return every.gather(2, cells[:, None].expand(-1, every.shape[1], -1)).transpose(1, 2)
     found = []
     for m in maps:
-        rows, columns = (space_matrix(n, out, patch).to(m)[at] for n, out, at in ((m.shape[2], h, cells // w), (m.shape[3], w, cells % w)))
+        rows = space_matrix(m.shape[2], h, patch).to(m)[cells // w]
+        columns = space_matrix(m.shape[3], w, patch).to(m)[cells % w]
         found.append((rows[..., None] * columns[..., None, :]).flatten(2) @ m.flatten(2).mT)
     return torch.cat(found, 2)

@@ -65,7 +65,7 @@ def training_scores(
     few = replace(config, patches=min(config.score_patches or 10 ** 9, config.patches or 10 ** 9))
     cells, device, mode, found = stream(config.seed, 'scored cells'), head.adaptor.weight.device, head.training, []
     for images in torch.arange(len(features)).split(config.batch_size):
-        found.append((-head.eval()(draw_patches(features, images, few, cells).to(device))).amax(1).cpu())
+        found.append((-head.eval()(draw_patches(features, images, few, cells, device))).amax(1).cpu())
     head.train(mode)
     return torch.cat(found)
 

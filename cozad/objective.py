@@ -111,13 +111,14 @@ def draw_patches(
     images:Tensor, # numbers of the images in the batch, (b,)
     config:Config,
     generator:torch.Generator, # on the CPU
+    device:torch.device|str='cpu', # where patches are put together, wherever the maps are
 ) -> Tensor: # (b, P, C)
     "`config.patches` different patches of each image, or all."
-    maps = features[images.tolist()]
+    maps = [m.to(device) for m in features[images.tolist()]]
     n = maps[0].shape[-2] * maps[0].shape[-1]
     if config.patches and config.patches < n: cells = torch.rand(len(images), n, generator=generator).topk(config.patches).indices
     else: cells = torch.arange(n).expand(len(images), n)
-    return patches_at(maps, cells.to(maps[0].device), config.aggregation, config.patch)
+    return patches_at(maps, cells.to(device), config.aggregation, config.patch)
 
 # %% ../nbs/07b_objective.ipynb #7f7f88f1
 def evenly(
@@ -140,7 +141,7 @@ def draw_batch(
     chance:dict[str, torch.Generator], # 'cells' on the CPU, 'noise' and 'nudge' where the head is
 ) -> dict[str, Tensor]: # x and noise, (..., b, P, C), and for the contrastive loss nudge, (..., b, m, C)
     "Patches, and the noises of Eq. 15 and of Eq. 1."
-    x = draw_patches(features, images.flatten(), config, chance['cells']).to(chance['noise'].device).unflatten(0, images.shape)
+    x = draw_patches(features, images.flatten(), config, chance['cells'], chance['noise'].device).unflatten(0, images.shape)
     batch = dict(x=x, noise=config.sigma * _randn(x.shape, chance['noise']))
     if config.contrastive:
         compared = images.shape[-1] // images.ndim # images: those of a half of a task, or of the batch

@@ -144,7 +144,7 @@ def draw_extremes(
     called = {(s.category, f'{s.path.parent.name}/{s.path.name}'): s for s in pick(samples, 'test', 1)}
     shown = [called[c, i] for c, i in zip(chosen.category, chosen.image)]
     found = score(extract(backbone, shown, config.size, progress=False), scorers_of(model, controls=False), config, device)
-    maps = anomaly_map(found[method_name(config)], config.size, config.map_sigma)
+    maps = anomaly_map(found[method_name(config)], config.size, config.map_sigma).cpu()
     titles = [f'{what}\n{c}\n{100 * b:.0f} % below' for what, c, b in zip(('best', 'median', 'worst'), chosen.category, chosen.below)]
     figure = plots.show_maps([load_image(s.path, config.size) for s in shown], [s.mask and load_mask(s, config.size) for s in shown], maps, titles)
     with replacing(path) as temporary: figure.savefig(temporary, bbox_inches='tight')
@@ -184,13 +184,12 @@ def reproduce(
     jobs:int=1, # processes side by side
     progress:bool=True,
 ) -> pd.DataFrame: # from `run_all`
-    "Everything that the sets in `root` allow: results.csv, costs.csv, seconds.csv, tables, curves, maps. The same call goes on where an earlier one stopped."
+    "Everything that the sets in `root` allow: results.csv, costs.csv, seconds.csv (of this call), tables, curves, maps. The same call goes on where an earlier one stopped."
     out, took, device = Path(out), {}, default_device()
     with _timed(took, 'reading the lists'): sets = {key: read(spec) for key, spec in find_sets(root).items()} if root else {}
     cells, runs = out/'cells', plan(sets)
     with _timed(took, 'training and testing'): table = run_all(runs, config, cells, seeds, more, jobs, progress)
-    write_results(table, out/'results.csv', config)
-    write_tables(table, out/'tables')
+    with _timed(took, 'tables'): write_results(table, out/'results.csv', config); write_tables(table, out/'tables')
     backbone = load_backbone(config.backbone, config.layers).to(device)
     for sources, targets in runs:
         model = load_model(cells/f'{cell_key(replace(config, seed=0), sources, targets)}.safetensors')
