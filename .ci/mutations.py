@@ -15,9 +15,16 @@ from pathlib import Path
 NBS = Path(__file__).resolve().parent.parent/'nbs'
 LIMIT = 300 # seconds for one mutated notebook
 PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports and nothing else
-NOTEBOOKS = dict(simplenet='03_simplenet', folded='03b_folded', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', objective='07b_objective', learner='08_learner', metrics='09_metrics')
+NOTEBOOKS = dict(cache='02b_cache', simplenet='03_simplenet', folded='03b_folded', contrastive='04_contrastive', confidence='05_confidence', covariance='06_covariance', maml='07_maml', objective='07b_objective', learner='08_learner', metrics='09_metrics')
 
 MUTATIONS = [ # module, formula and what is wrong with it, source as it is, source as it would be wrong
+    ('cache', 'pictures in another order', 'waiting.popleft().result()', 'waiting.pop().result()'),
+    ('cache', 'all pictures decoded at once', 'islice(todo, ahead * batch_size)', 'islice(todo, 10 ** 6)'),
+    ('cache', 'a turned image is not turned', '.rot90(turns, (2, 3))', '.rot90(0, (2, 3))'),
+    ('cache', 'a damaged file is used', '_checksum(folder/name) != crc', 'False'),
+    ('cache', 'dates are not looked at', ', s.st_mtime_ns, s.st_ctime_ns)', ')'),
+    ('cache', 'other weights, old maps', 'if _found_right.get(folder) != (circumstances, images, maps)', 'if _found_right.get(folder, (0,))[1:] != (images, maps)'),
+    ('cache', 'remembered as it is after the check', '= circumstances, images, maps\n', "= circumstances, images, _looks(sorted(folder.glob('*')))\n"),
     # Eq. 14-17
     ('simplenet', 'Eq. 14: G with a bias', 'super().__init__(dim, dim, bias=False)', 'super().__init__(dim, dim)'),
     ('simplenet', 'Eq. 14: G starts too large', 'nn.init.xavier_normal_(self.weight, generator=generator)', 'nn.init.xavier_normal_(self.weight, gain=1.02, generator=generator)'),

@@ -201,11 +201,11 @@ def reproduce(
     table = run_reproduce(data, out, DEMO if small else Config(), seeds, ablations, jobs)
     typer.echo(f'{outcome(against_paper(table))}\nTables, curves and maps: {out}')
 
-# %% ../nbs/14_cli.ipynb #f94e4b85
+# %% ../nbs/14_cli.ipynb #d536a5d0
 @app.command()
 @_plain_errors
 def rehearse(
-    out:Annotated[Path, typer.Option(help='A new folder; it holds two gigabytes for a while, and little afterwards.')]=Path('rehearsal'),
+    out:Annotated[Path, typer.Option(help='A new folder; it holds some ten gigabytes for a while, and little afterwards.')]=Path('rehearsal'),
     seeds:Annotated[int, typer.Option(help='Runs of every configuration.')]=3,
     small:Annotated[bool, typer.Option('--small', help="A budget for a CPU: that of cozad demo, instead of the paper's.")]=False,
 ):

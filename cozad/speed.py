@@ -33,7 +33,7 @@ def plot_targets(
     ax.barh(range(len(found)), np.log2(found), color=[PALETTE['anomalous' if f > 1 else 'normal'] for f in found], hatch=['////' if f > 1 else '' for f in found], edgecolor='w')
     ticks = np.arange(math.floor(np.log2(found.min())), math.ceil(np.log2(found.max())) + 1)
     ax.axvline(0, color=PALETTE['threshold']); ax.set(yticks=range(len(found)), yticklabels=found.index, xticks=ticks, xticklabels=[f'{2. ** t:g}' for t in ticks], xlabel='cost over target (hatched: missed)')
-    ax.invert_yaxis(); ax.grid(axis='y', visible=False)
+    ax.set_title('How far from the targets'); ax.invert_yaxis(); ax.grid(axis='y', visible=False)
     return ax
 
 # %% ../nbs/16b_speed.ipynb #9639b247
@@ -62,7 +62,7 @@ def plot_ideas(
     for helps, mark, name in ((True, 'o', 'normal'), (False, '^', 'anomalous')):
         chosen = np.flatnonzero((ideas.time < 1) == helps)
         ax.semilogx(ideas.time.iloc[chosen], chosen, mark, color=PALETTE[name], ls='', label='faster' if helps else 'slower')
-    ax.axvline(1, color=PALETTE['threshold'], lw=1); ax.set(yticks=range(len(ideas)), yticklabels=names, xticks=(.25, .5, 1, 2), xticklabels=('0.25', '0.5', '1', '2'), xlabel='time with the idea over time without'); ax.tick_params(axis='y', labelsize=7.5); ax.invert_yaxis(); ax.xaxis.set_minor_formatter(NullFormatter()); ax.legend()
+    ax.axvline(1, color=PALETTE['threshold'], lw=1); ax.set(yticks=range(len(ideas)), yticklabels=names, xticks=(.125, .25, .5, 1, 2), xticklabels=('0.125', '0.25', '0.5', '1', '2'), xlabel='time with the idea over time without', title='What each idea makes of the time'); ax.tick_params(axis='y', labelsize=7.5); ax.invert_yaxis(); ax.xaxis.set_minor_formatter(NullFormatter()); ax.legend()
     return ax
 
 # %% ../nbs/16b_speed.ipynb #6c7c67f8
