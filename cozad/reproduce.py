@@ -120,7 +120,8 @@ def plot_rocs(
             curves = [mean_roc(of_seed) for _, of_seed in of_row.groupby('seed')]
             for curve in curves: ax.plot(np.linspace(0, 1, 201), curve, lw=.6, alpha=.5, color=colour)
             ax.plot(np.linspace(0, 1, 201), np.mean(curves, 0), color=colour, label=row)
-        ax.plot([0, 1], [0, 1], ':', color='k', lw=1); ax.set(title=target, xlim=(0, 1), ylim=(0, 1.01), aspect='equal')
+        if part.label.nunique() < 2: ax.text(.5, .5, 'n/a', ha='center', va='center')
+        ax.plot([0, 1], [0, 1], ':', color='k', lw=1); ax.set(title=target, xlim=(0, 1), ylim=(0, 1.01), xticks=(0, .5, 1), aspect='equal')
 
 # %% ../nbs/18_reproduction.ipynb #0381266a
 def extremes(
@@ -166,7 +167,7 @@ def _controls(model, backbone, sources, targets, out): # its survey, kept in a f
 
 def _pictures(model, backbone, images, targets, out): # curves of all targets, and extreme cases of each
     names = list(dict.fromkeys(images.target))
-    figure, axs = plt.subplots(1, len(names), figsize=(2.6 * len(names), 2.8), squeeze=False, sharey=True, layout='constrained')
+    figure, axs = plt.subplots(1, len(names), figsize=(2.6 * len(names), 3.4), squeeze=False, sharey=True, layout='constrained')
     plot_rocs(images, axs[0]); axs[0, 0].legend(); figure.supxlabel('false alarms among the normal images')
     with replacing(out/f"roc_{'+'.join(model.source)}.png") as temporary: figure.savefig(temporary, bbox_inches='tight')
     plt.close(figure)
