@@ -222,7 +222,7 @@ def bench(
     quick:Annotated[bool, typer.Option('--quick', help='Toy sizes, in seconds: shows that all forms agree; no target applies to them.')]=False,
 ):
     "Time every part against a floor or a peer in the same run, and print the table of targets; a quarter of an hour on an idle machine. Example: cozad bench --out bench --quick"
-    from cozad.bench import as_text, bench as run_bench # a later notebook, needed by this command alone
+    from cozad.targets import as_text, bench as run_bench # a later notebook, needed by this command alone
     typer.echo(f'{as_text(run_bench(out, quick))}\n\nTable and circumstances: {out}')
 
 # %% ../nbs/14_cli.ipynb #cb28f05c

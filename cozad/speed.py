@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, NullFormatter
-from .bench import TARGETS, slope
+from .bench import slope
 from .plots import PALETTE
+from .targets import TARGETS
 
 # %% ../nbs/16b_speed.ipynb #473de7a8
 def missed(
