@@ -259,7 +259,7 @@ def bench(
     progress:bool=True, # a bar in a terminal or notebook
     clock:Callable[[], float]=time.perf_counter, # `time.process_time` where others keep the machine busy; then with one thread
 ) -> pd.DataFrame: # columns what, ratio, target, met, how
-    "Measure everything on this page, as ratios. Raises ArithmeticError when a fast form computes something else."
+    "Measure everything that `16_benchmarks` can, as ratios. Raises ArithmeticError when a fast form computes something else."
     sizes, before = replace(TOY if quick else Sizes(), clock=clock), _load()
     book, chapters = _Book(sizes), [_inference, _peers, _training, _meta, _ranks, _contrast, _growth, _demo]
     for chapter in tqdm(chapters, 'benchmarks', disable=None if progress else True): chapter(sizes, book)
