@@ -25,6 +25,7 @@ MUTATIONS = [ # module, formula and what is wrong with it, source as it is, sour
     ('cache', 'dates are not looked at', ', s.st_mtime_ns, s.st_ctime_ns)', ')'),
     ('cache', 'other weights, old maps', 'if _found_right.get(folder) != (circumstances, images, maps)', 'if _found_right.get(folder, (0,))[1:] != (images, maps)'),
     ('cache', 'remembered as it is after the check', '= circumstances, images, maps\n', "= circumstances, images, _looks(sorted(folder.glob('*')))\n"),
+    ('cache', 'a faster program must agree to the last bit', 'if cache_problem(folder, manifest): raise', 'if cache_problem(folder, manifest | dict(checksums=checksums)): raise'),
     # Eq. 14-17
     ('simplenet', 'Eq. 14: G with a bias', 'super().__init__(dim, dim, bias=False)', 'super().__init__(dim, dim)'),
     ('simplenet', 'Eq. 14: G starts too large', 'nn.init.xavier_normal_(self.weight, generator=generator)', 'nn.init.xavier_normal_(self.weight, gain=1.02, generator=generator)'),

@@ -23,7 +23,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 from tqdm.auto import tqdm
-from .cache import Features, extract, fingerprint
+from .cache import Features, extract, fingerprint, images_at_once
 from .data import Sample, normalise, replacing, to_tensor
 from .detection import Detection, _single, open_picture, pictures
 from .features import Backbone, default_device, load_backbone
@@ -282,10 +282,10 @@ def _raw(found, backbone, config, category, progress): # raw maps of pictures: o
     turns = range(4 if config.rotations else 1)
     if all(isinstance(p, Path) for p in found): parts = [extract(backbone, [Sample(p, 0, category, 'train') for p in found], config.size, turns=k, progress=progress) for k in turns]
     else:
-        images = normalise(torch.stack([to_tensor(open_picture(p), config.size) for p in found]), backbone.mean, backbone.std).to(next(backbone.parameters()).device)
+        images, device = torch.stack([to_tensor(open_picture(p), config.size) for p in found]).split(images_at_once(backbone)), next(backbone.parameters()).device
         samples, where = [Sample(Path(f'picture {i}'), 0, category, 'train') for i in range(len(found))], [(0, i) for i in range(len(found))]
-        maps = [zip(*(backbone(batch.rot90(k, (2, 3))) for batch in images.split(4))) for k in turns]
-        parts = [Features(samples, [[torch.cat(m).half().cpu().numpy() for m in layers]], where) for layers in maps]
+        maps = [zip(*([m.half().cpu() for m in backbone(normalise(batch.to(device), backbone.mean, backbone.std).rot90(k, (2, 3)))] for batch in images)) for k in turns]
+        parts = [Features(samples, [[torch.cat(m).numpy() for m in layers]], where) for layers in maps]
     return sum(parts[1:], parts[0])
 
 # %% ../nbs/10_detector.ipynb #d7fb989e

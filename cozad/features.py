@@ -36,7 +36,8 @@ class Backbone(nn.Module):
         super().__init__()
         self.net, self.name, self.layers = net.eval().requires_grad_(False), name, tuple(layers)
         self.mean, self.std = tuple(mean), tuple(std)
-        self.channels = tuple(m.shape[1] for m in self(torch.zeros(1, 3, 64, 64)))
+        device = next(net.parameters(), torch.empty(0)).device
+        self.channels = tuple(m.shape[1] for m in self(torch.zeros(1, 3, 64, 64, device=device)))
 
     def train(self, mode:bool=True): return super().train(False)
 
