@@ -205,7 +205,7 @@ def environment() -> dict[str, str]:
     "What a result may depend on besides its configuration, and when it was made."
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {os.cpu_count()} cores, {platform.machine()}'
     return dict(cozad=cozad.__version__, torch=torch.__version__, timm=timm.__version__, numpy=np.__version__, python=platform.python_version(),
-                hardware=where, date=datetime.date.today().isoformat())
+                hardware=where, float32_products=torch.get_float32_matmul_precision(), date=datetime.date.today().isoformat())
 
 
 def store(
