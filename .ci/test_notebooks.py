@@ -3,7 +3,7 @@
 
     .ci/test_notebooks.py [--flags real] [--card] [notebook ...]
 """
-import argparse, contextlib, multiprocessing, os, re, sys, tempfile, time
+import argparse, multiprocessing, os, re, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,12 +19,13 @@ def run(notebook, flags, with_card, log): # as nbdev_test does it, in this proce
     from nbdev.config import get_config
     from nbdev.test import test_nb
     os.chdir(NBS)
-    on = contextlib.nullcontext()
-    if with_card:
-        sys.path.append(str(Path(__file__).parent))
-        from card import card
-        on = card()
-    with on: sys.exit(not test_nb(notebook, get_config().tst_flags.split(), flags.split(), basepath=NBS.parent)[0])
+    test = lambda: test_nb(notebook, get_config().tst_flags.split(), flags.split(), basepath=NBS.parent)[0]
+    if not with_card: sys.exit(not test())
+    sys.path.append(str(Path(__file__).parent))
+    from card import card, carried
+    with card(): passed = test()
+    print(f"{carried['to']} tensors went to the card and {carried['from']} came back")
+    sys.exit(not (passed and carried['to']))
 
 
 def passes(notebook, flags, with_card):

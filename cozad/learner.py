@@ -192,7 +192,7 @@ def save_checkpoint(
 ) -> None:
     "Write everything that `load_checkpoint` needs to continue to the bit."
     chance, rules = {k: g.get_state() for k, g in run.chance.items()}, run.rules and {c: tuple(r) for c, r in run.rules.items()}
-    state = dict(config=asdict(config), images=_digest(features), cozad=cozad.__version__, head=run.head.state_dict(), opt=run.opt.state_dict(),
+    state = dict(config=asdict(config), images=_digest(features), device=run.head.adaptor.weight.device.type, cozad=cozad.__version__, head=run.head.state_dict(), opt=run.opt.state_dict(),
                  chance=chance, window=run.window.state(), epoch=run.epoch, rules=rules, weights=run.weights, rows=run.rows)
     with replacing(path) as temporary: torch.save(state, temporary)
 
@@ -208,6 +208,8 @@ def load_checkpoint(
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError): raise ValueError(f"'{path}' is not a checkpoint of cozad, or is damaged; delete it to begin again.") from None
     differ = [k for k, v in asdict(config).items() if state['config'].get(k) != v] + ['the training images'] * (state['images'] != _digest(features))
     if differ: raise ValueError(f"'{path}' belongs to another run: {', '.join(differ)} differ. Name another checkpoint, or delete it to begin again.")
+    there, here = state.get('device', run.head.adaptor.weight.device.type), run.head.adaptor.weight.device.type
+    if there != here: raise ValueError(f"'{path}' was begun on '{there}', and '{here}' draws other random numbers. Go on there, or delete it to begin again.")
     run.head.load_state_dict(state['head']); run.opt.load_state_dict(state['opt'])
     for k, g in run.chance.items(): g.set_state(state['chance'][k])
     rules = state['rules'] and {c: Rule(*r) for c, r in state['rules'].items()}
