@@ -61,7 +61,8 @@ def cache_problem(
     "Why the maps in `folder` cannot be used: absent, torn or stale."
     try: found = json.loads((folder/'manifest.json').read_text())
     except FileNotFoundError: return 'absent'
-    except json.JSONDecodeError: return 'torn: manifest.json cannot be read'
+    except ValueError: found = None # neither JSON nor text
+    if not isinstance(found, dict): return 'torn: manifest.json cannot be read'
     stale = [k for k in manifest if found.get(k, 0) != manifest[k]]
     if stale: return f"stale: {', '.join(stale)} changed"
     for name, crc in found['checksums'].items():

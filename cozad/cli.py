@@ -11,6 +11,7 @@ import functools, json, os, warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Optional
+import torch
 import typer
 import cozad
 from .data import BENCHMARKS, check as check_samples, read
@@ -50,6 +51,16 @@ def _plain_errors(command):
 def _listed(categories): # 'a,b' -> ['a', 'b'], None -> None
     return categories and [c.strip() for c in categories.split(',') if c.strip()]
 
+
+def _on(device): # the device that is meant, if it is there
+    try: return default_device() if device is None else torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError): raise ValueError(f"There is no device '{device}' here; without --device it is '{default_device()}'.") from None
+
+
+def _file(out): # a place for a file, known before hours are spent
+    if out.is_dir(): raise ValueError(f"'{out}' is a folder; name a file in it.")
+    return out
+
 # %% ../nbs/14_cli.ipynb #02783f97
 @app.command()
 @_plain_errors
@@ -78,8 +89,8 @@ def train(
 ):
     "Train on the normal training images of SETS; after an interruption the same command goes on. Example: cozad train mvtec:/data/visa --backbone lite0 --out visa.safetensors"
     config = Config(backbone=backbone, epochs=epochs, patches=patches, size=size, seed=seed, **(SIMPLENET if plain else {}))
-    chosen, checkpoint = read_sets(sets, _listed(categories)), out.with_suffix('.checkpoint')
-    model = train_on(chosen, load_backbone(backbone).to(device or default_device()), config, checkpoint=checkpoint)
+    chosen, checkpoint = read_sets(sets, _listed(categories)), _file(out).with_name(f'{out.name}.checkpoint')
+    model = train_on(chosen, load_backbone(backbone).to(_on(device)), config, checkpoint=checkpoint)
     saved = save_model(model, out)
     checkpoint.unlink()
     typer.echo(f"{saved}: {method_name(config)}, trained on {'; '.join(f'{s}: {len(c)} categories' for s, c in model.source.items())}")
@@ -95,7 +106,7 @@ def evaluate(
     device:Device=None,
 ):
     "Test MODEL on the test images of SETS, with controls. Example: cozad evaluate visa.safetensors mvtec:/data/mvtec"
-    loaded, device = load_model(model), device or default_device()
+    out, device, loaded = _file(out), _on(device), load_model(model)
     loaded.head.to(device)
     table = run_evaluate(loaded, load_backbone(loaded.config.backbone, loaded.config.layers).to(device), read_sets(sets, _listed(categories)))
     write_results(table, out, loaded.config)
@@ -108,7 +119,7 @@ def _told(command, *args): # the command's result, its warnings as sentences
         warnings.simplefilter('always', ThresholdWarning)
         found = command(*args)
     for w in caught:
-        if w.category is ThresholdWarning: typer.echo(f'cozad: {w.message}', err=True)
+        if w.category is ThresholdWarning: typer.echo(f'cozad: {w.message}'.replace('calibrate(normal_images)', '--normals FOLDER'), err=True)
     return found
 
 
@@ -126,7 +137,7 @@ def predict(
 ):
     "Judge PATHS with MODEL. Exit code: 0 all normal, 1 something anomalous, 2 bad input, or nothing anomalous but a picture without a verdict. Example: cozad predict visa.safetensors photos --normals good --out report"
     if normals and threshold is not None: raise ValueError('--normals and --threshold both set the threshold; give one of them.')
-    detector = Detector.load(model, device=device)
+    detector = Detector.load(model, device=_on(device))
     if threshold is not None: detector.set_params(threshold=threshold)
     if normals: _told(lambda: detector.calibrate(normals, rate=rate))
     table = _told(run_predict, detector, paths, out)
@@ -149,7 +160,8 @@ def fit(
 ):
     "Learn one kind of part from FOLDER (SimpleNet), and set the threshold by a fifth that is held back. Example: cozad fit good --backbone lite0 --out mine.safetensors"
     config = Config(backbone=backbone, epochs=epochs, patches=patches, seed=seed, **SIMPLENET)
-    detector = Detector(backbone=load_backbone(backbone).to(device or default_device()), config=config, rate=rate)
+    if not folder.is_dir(): raise ValueError(f"There is no folder '{folder}'.")
+    out, detector = _file(out), Detector(backbone=load_backbone(backbone).to(_on(device)), config=config, rate=rate)
     _told(detector.fit, folder)
     typer.echo(f'{detector.save(out)}: {detector.threshold_}')
 

@@ -6,7 +6,7 @@
 __all__ = ['OVERLAY', 'open_picture', 'pictures', 'Detection', 'small', 'data_uri', 'scale_of', 'overlay', 'show_detections']
 
 # %% ../nbs/09c_detection.ipynb #0f49a76a
-import base64, html, io, math
+import base64, html, io, math, os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,15 @@ def open_picture(
     return open_image(picture if isinstance(picture, (str, Path, Image.Image)) else Image.fromarray(_eight_bits(image_array(picture))))
 
 # %% ../nbs/09c_detection.ipynb #decf23b5
+def _files(root): # below it, linked folders included; a folder that cannot be read is an error
+    def stop(error): raise error
+    seen = set()
+    for place, folders, names in os.walk(root, onerror=stop, followlinks=True):
+        seen.add(os.path.realpath(place))
+        folders[:] = [f for f in folders if os.path.realpath(os.path.join(place, f)) not in seen] # links in a circle
+        yield from (Path(place)/name for name in names)
+
+
 def pictures(
     what, # a picture, a folder, a `Sample`, an array (n, H, W, 3) or tensor (n, 3, H, W), or a sequence of these
 ) -> list: # single pictures: paths are not opened
@@ -47,7 +56,7 @@ def pictures(
     if isinstance(what, Sample): return [what.path]
     if isinstance(what, (str, Path)):
         if not (root := Path(what).expanduser()).is_dir(): return [root]
-        found = [f for f in sorted(root.rglob('*')) if f.suffix.lower() in SUFFIXES and f.is_file() and not any(part[0] == '.' for part in f.relative_to(root).parts)]
+        found = sorted(f for f in _files(root) if f.suffix.lower() in SUFFIXES and f.is_file() and not any(part[0] == '.' for part in f.relative_to(root).parts))
         if not found: raise ValueError(f"The folder '{what}' holds no images: no {', '.join(SUFFIXES)}, here or below.")
         return found
     if isinstance(what, (list, tuple)) or getattr(what, 'ndim', 0) == 4: return [p for entry in what for p in pictures(entry)]

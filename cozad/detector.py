@@ -18,7 +18,7 @@ import torch
 from matplotlib.axes import Axes
 from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
@@ -94,6 +94,8 @@ def look(
             rows += zip(engine.head(maps).cpu(), features.cpu(), images.mean((2, 3)).cpu(), [o.size[::-1] for _, o in opened], [p if isinstance(p, Path) else o for p, o in opened])
     if not rows: raise ValueError(next(iter(unreadable.values())) if unreadable else 'There is no picture to look at.')
     patches, features, colours, sizes, sources = zip(*rows)
+    for scores, source in zip(patches, sources):
+        if not scores.isfinite().all(): raise ValueError(f"The scores of {source if isinstance(source, Path) else 'a picture'} are no finite numbers, so there is no verdict; the model is damaged.")
     return Looks(torch.stack(patches), torch.stack(features), torch.stack(colours), sizes, sources)
 
 # %% ../nbs/10_detector.ipynb #d2c32d98
@@ -123,6 +125,8 @@ def _warn(detections): # what a reader of verdicts should know
     if threshold is None: warnings.warn('There is no threshold, so there are scores and no verdicts: calibrate(normal_images) finds one.', ThresholdWarning, stacklevel=3)
     elif unlike > FAR: warnings.warn(f'{"This picture is" if len(detections) == 1 else "These pictures are"} {unlike:.1f} times as far from the images that the threshold rests on as those are from each other: another product, camera or light, or large defects. '
                                      'The expected rate of false alarms does not hold here; calibrate(normal_images) with images of this kind.', ThresholdWarning, stacklevel=3)
+    elif far := [Path(d.name).name for d in detections if d.unlike > FAR and not d.anomalous]:
+        warnings.warn(f'{len(far)} of {len(detections)} pictures pass as normal and are unlike those that the threshold rests on, so have a look: {", ".join(far[:5])}{", and others" * (len(far) > 5)}.', ThresholdWarning, stacklevel=3)
 
 # %% ../nbs/10_detector.ipynb #2f07068c
 @dataclass(frozen=True, eq=False, repr=False)
@@ -314,7 +318,7 @@ def _write(path, model, backbone, **about): # `save_model`, and one entry more
     about = dict(format=_FORMAT, backbone=backbone.name, mean=list(backbone.mean), std=list(backbone.std), **about)
     with replacing(path) as temporary:
         with safe_open(save_model(model, temporary), 'pt') as f: header = f.metadata()
-        save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, temporary, header | {'detector': json.dumps(about)})
+        temporary.write_bytes(as_bytes({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, header | {'detector': json.dumps(about)}))
     return Path(path)
 
 

@@ -36,8 +36,9 @@ def protocol(
     source:dict[str, list[str]], # set -> categories that the model was trained on
     target:str, # set that is tested
     category:str, # category that is tested
-) -> str: # 'one-class', 'multi-class' or 'zero-shot'
+) -> str: # 'one-class', 'multi-class', 'zero-shot' or, for a model of `Detector.fit`, 'unknown'
     "What a test on `category` of `target` may be called."
+    if 'fit' in source: return 'unknown' # learned from pictures that belong to no named set
     if category not in source.get(target, []): return 'zero-shot'
     return 'one-class' if sum(map(len, source.values())) == 1 else 'multi-class'
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor
 from tqdm.auto import tqdm
 import cozad
@@ -194,7 +194,7 @@ def save_checkpoint(
     chance, rules = {k: g.get_state() for k, g in run.chance.items()}, run.rules and {c: tuple(r) for c, r in run.rules.items()}
     state = dict(config=asdict(config), images=_digest(features), device=run.head.adaptor.weight.device.type, cozad=cozad.__version__, head=run.head.state_dict(), opt=run.opt.state_dict(),
                  chance=chance, window=run.window.state(), epoch=run.epoch, rules=rules, weights=run.weights, rows=run.rows)
-    with replacing(path) as temporary: torch.save(state, temporary)
+    with replacing(path) as temporary, open(temporary, 'wb') as f: torch.save(state, f)
 
 # %% ../nbs/08_learner.ipynb #b44aad15
 def load_checkpoint(
@@ -272,7 +272,7 @@ def save_model(
     "Write the model; nothing is left half-written, and folders are made."
     about = dict(cozad=cozad.__version__, config=json.dumps(asdict(model.config)), source=json.dumps(model.source), weights=model.weights)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}
-    with replacing(path) as temporary: save_file(tensors, temporary, about)
+    with replacing(path) as temporary: temporary.write_bytes(as_bytes(tensors, about))
     return Path(path)
 
 # %% ../nbs/08_learner.ipynb #fa16216f
@@ -280,11 +280,14 @@ def load_model(
     path:Path, # from `save_model`
 ) -> Model: # on the CPU, in evaluation mode
     "Read a model. Raises ValueError when the file is not one."
+    if Path(path).is_dir(): raise ValueError(f"'{path}' is a folder, not a model.")
     try:
         with safe_open(path, 'pt') as f: about, tensors = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
         config = Config(**json.loads(about['config']))
+        head = Head(tensors['adaptor.weight'].shape[0], config.hidden)
+        head.load_state_dict(tensors)
+        model = Model(head.eval(), config, json.loads(about['source']), about['weights'])
     except FileNotFoundError: raise ValueError(f"There is no model at '{path}'; `cozad train --out {path}` would make one.") from None
-    except (SafetensorError, KeyError, TypeError) as e: raise ValueError(f"'{path}' is not a model of cozad, or of another version ({e}).") from None
-    head = Head(tensors['adaptor.weight'].shape[0], config.hidden)
-    head.load_state_dict(tensors)
-    return Model(head.eval(), config, json.loads(about['source']), about['weights'])
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as e: raise ValueError(f"'{path}' is not a model of cozad, or of another version, or is damaged ({e}).") from None
+    if not all(v.isfinite().all() for v in tensors.values()): raise ValueError(f"'{path}' is damaged: it has weights that are no finite numbers.")
+    return model

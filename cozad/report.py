@@ -173,12 +173,13 @@ def predict(
     out, unreadable = Path(out), {}
     detections = detector.detect(what if isinstance(what, (list, tuple)) else [what], progress, unreadable)
     scale = scale_of(detections)
-    places = {id(d): f'overlays/{i:04}-{Path(d.name).stem}.png' for i, d in enumerate(detections, 1)}
-    for d in detections:
-        with replacing(out/places[id(d)]) as temporary: overlay(d, scale).save(temporary)
+    places = {id(d): f'overlays/{i:04}-{Path(d.name).stem[:60]}.png' for i, d in enumerate(detections, 1)}
     table = table_of(detections, unreadable)
     drawn = dict(sorted((d.name, places[id(d)]) for d in detections))
     table.insert(7, 'overlay', table.file.map(drawn).fillna(''))
-    with replacing(out/'predictions.csv') as temporary: table.to_csv(temporary, index=False, float_format='%.6g')
+    with replacing(out/'predictions.csv') as temporary: table.to_csv(temporary, index=False, float_format='%.6g', errors='backslashreplace') # first, whatever happens to the pictures
+    for old in (out/'overlays').glob('[0-9][0-9][0-9][0-9]-*.png'): old.unlink() # of an earlier run
+    for d in detections:
+        with replacing(out/places[id(d)]) as temporary: overlay(d, scale).save(temporary)
     write_report(detections, out/'report.html', unreadable, about=repr(detector))
     return table

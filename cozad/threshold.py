@@ -30,6 +30,9 @@ class Threshold:
     domain:Tensor|None=None # mean features of the normal images that it rests on, (m, dim)
     colours:Tensor|None=None # and their mean colours, (m, 3)
 
+    def __post_init__(self):
+        if not math.isfinite(self.value): raise ValueError(f'A threshold is a finite number, not {self.value}: with it, every verdict would be the same.')
+
     def rate(self, value:float|None=None) -> float: # NaN when it rests on no normal image
         "The expected share of false alarms, for this threshold or another value."
         value = self.value if value is None else value
