@@ -377,10 +377,10 @@ class Detector(_Judge):
         cls,
         path:Path|str, # from `save`, or from `save_model`
         backbone:Backbone|None=None, # by default the one that the file names
-        device:torch.device|str|None=None, # by default `default_device()`
+        device:torch.device|str|None=None, # by default that of `backbone`, or `default_device()`; a backbone that is given is moved there
     ) -> 'Detector':
         "Read a detector. Raises ValueError when the file is none, is newer than this program, or belongs to another backbone."
-        model, backbone, about = _read(path, backbone, device or default_device())
+        model, backbone, about = _read(path, backbone, device or (next(backbone.parameters()).device if backbone else default_device()))
         found = cls(model, backbone, _from_text(about.get('threshold')), rate=about.get('rate', .05))
         if (held := about.get('held_back')) is not None: found.held_back_ = held
         found._engine() # notices other weights at once
