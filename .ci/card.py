@@ -139,9 +139,9 @@ def refusals():
 def reproduced(out, name, on):
     "All tables of the reproduction of drawn sets, under their names; times left out."
     import pandas as pd
-    from cozad.evaluate import DEMO
-    from cozad.layouts import make_layouts
-    from cozad.reproduce import reproduce
+    from cozad.evaluation import DEMO
+    from cozad.layouts import make_synthetic_sets
+    from cozad.reproduction import reproduce
     if not (out/'sets').exists(): make_layouts(out/'sets')
     with on, patch.dict(os.environ, COZAD_CACHE=str(out/f'cache {name}')): reproduce(out/'sets', out/name, replace(DEMO, epochs=2), seeds=1, progress=False)
     tables = [f for f in sorted((out/name).rglob('*.csv')) if f.name not in ('costs.csv', 'seconds.csv')]

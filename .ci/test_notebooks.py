@@ -18,7 +18,7 @@ def run(notebook, flags, with_card, log): # as nbdev_test does it, in this proce
     os.dup2(os.open(log, os.O_WRONLY), 1); os.dup2(1, 2)
     from nbdev.config import get_config
     from nbdev.test import test_nb
-    os.chdir(NBS)
+    os.chdir(notebook.parent)
     test = lambda: test_nb(notebook, get_config().tst_flags.split(), flags.split(), basepath=NBS.parent)[0]
     if not with_card: sys.exit(not test())
     sys.path.append(str(Path(__file__).parent))
@@ -34,7 +34,7 @@ def passes(notebook, flags, with_card):
         process = PROCESSES.Process(target=run, args=(notebook, flags, with_card, log.name))
         process.start(); process.join()
         passed = process.exitcode == 0
-        print(f"{'passed' if passed else 'FAILED'}  {notebook.name:32} {time.time() - start:5.1f} s", *([] if passed else [log.read()[-6000:]]), sep='\n', flush=True)
+        print(f"{'passed' if passed else 'FAILED'}  {'/'.join(notebook.parts[-2:]):42} {time.time() - start:5.1f} s", *([] if passed else [log.read()[-6000:]]), sep='\n', flush=True)
     return passed
 
 
@@ -44,7 +44,7 @@ if __name__ == '__main__':
     parser.add_argument('--flags', default='', help='test flags whose cells are run as well')
     parser.add_argument('--card', action='store_true', help='with the card of card.py, which is none')
     args = parser.parse_args()
-    notebooks = args.notebooks or sorted(NBS.glob('*.ipynb'))
+    notebooks = args.notebooks or sorted(NBS.rglob('*.ipynb'))
     marks = re.compile('#\\| (' + '|'.join(args.flags.split()) + ')\\b') if args.flags and not args.notebooks else None
     if marks: notebooks = [n for n in notebooks if marks.search(n.read_text(encoding='utf-8'))]
     os.environ['OMP_NUM_THREADS'] = '1'
