@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""The rules of the house that no linter knows, for the modules and for the code cells of the notebooks.
+
+    .ci/style.py [module or notebook ...]     by default all
+
+A line has at most 100 characters, a function at most 25 lines under its docstring and six parameters, a module at most 300 lines.
+No comprehension stands inside another, and no `:=` where a plain statement does. The last line reads `N passed, N failed`.
+"""
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def body_lines(function):
+    "Lines of a function without its signature and docstring."
+    body = function.body
+    is_text = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+    if is_text and len(body) == 1:
+        return 0
+    first = body[1] if is_text else body[0]
+    return function.end_lineno - first.lineno + 1
+
+
+def parameters(function):
+    "Number of parameters, without self and cls."
+    every = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+    return len([a for a in every if a.arg not in ('self', 'cls')])
+
+
+def has_comprehension(node):
+    "Whether a comprehension stands anywhere below a node, lambdas included."
+    return any(isinstance(below, COMPREHENSIONS) for below in ast.walk(node))
+
+
+def is_nested(node):
+    "Whether a comprehension holds another one, in its element or its conditions."
+    parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+    parts += [condition for generator in node.generators for condition in generator.ifs]
+    return any(has_comprehension(part) for part in parts)
+
+
+def findings(tree, in_package):
+    "Pairs of a line number and a sentence."
+    for node in ast.walk(tree):
+        if isinstance(node, FUNCTIONS):
+            if body_lines(node) > 25:
+                yield node.lineno, f'{node.name} has {body_lines(node)} lines'
+            if parameters(node) > 6:
+                yield node.lineno, f'{node.name} has {parameters(node)} parameters'
+        if isinstance(node, COMPREHENSIONS) and is_nested(node):
+            yield node.lineno, 'a comprehension inside another'
+        if isinstance(node, COMPREHENSIONS) and len(node.generators) > 2:
+            yield node.lineno, 'a comprehension with more than two loops'
+        if isinstance(node, ast.NamedExpr) and in_package:
+            yield node.lineno, 'a walrus'
+
+
+def code_cells(notebook):
+    "Pairs of a cell's number and its code, magics left out."
+    cells = json.loads(notebook.read_text(encoding='utf-8'))['cells']
+    for number, cell in enumerate(cells):
+        if cell['cell_type'] == 'code':
+            source = ''.join(cell['source'])
+            yield number, re.sub(r'^(\s*)[%!].*$', r'\1pass', source, flags=re.M)
+
+
+def check(file):
+    "All findings of a file, as sentences."
+    name = file.relative_to(ROOT)
+    if file.suffix == '.ipynb':
+        for number, source in code_cells(file):
+            for line, text in enumerate(source.split('\n'), 1):
+                if len(text) > 100:
+                    yield f'{name} cell {number}, line {line}: {len(text)} characters'
+            exported = bool(re.search(r'^#\|\s*export', source, re.M))
+            for line, sentence in findings(ast.parse(source), exported):
+                yield f'{name} cell {number}, line {line}: {sentence}'
+        return
+    source = file.read_text(encoding='utf-8')
+    lines = source.split('\n')
+    if len(lines) > 300:
+        yield f'{name}: {len(lines)} lines'
+
+
+def main():
+    "Print the findings and how many files passed."
+    chosen = [Path(argument).resolve() for argument in sys.argv[1:]]
+    modules = [f for f in sorted((ROOT/'cozad').glob('*.py')) if f.name != '_modidx.py']
+    files = chosen or modules + sorted((ROOT/'nbs').rglob('*.ipynb'))
+    failed = 0
+    for file in files:
+        found = list(check(file))
+        failed += bool(found)
+        print(*found, sep='\n' if found else '', end='\n' if found else '')
+    print(f'{len(files) - failed} passed, {failed} failed')
+    sys.exit(failed > 0)
+
+
+if __name__ == '__main__':
+    main()
