@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'HATCHES', 'LINES', 'use_style', 'image_array', 'show_images', 'show_maps', 'plot_scores', 'plot_roc',
-           'plot_results']
+           'plot_results', 'FullTable', 'show_table']
 
 # %% ../nbs/reference/09_plots.ipynb #a9bddc1b
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -169,3 +170,32 @@ def plot_results(
     ax.set(xlabel=f'{metric}, %', title='Dots: seeds. Mark and bar: mean ± standard deviation', yticks=range(len(targets)), yticklabels=[f'{t}\n{p}' for p, t in targets], ylim=(len(targets) - .5, -.5))
     ax.legend(loc='center left', bbox_to_anchor=(1, .5))
     return ax
+
+# %% ../nbs/reference/09_plots.ipynb #3e7cd997
+@dataclass(frozen=True, repr=False)
+class FullTable:
+    "A table that a notebook shows with all rows, all columns and whole texts; NaN is shown as n/a."
+    frame:pd.DataFrame
+    digits:int|None=None # behind the point of every float; None leaves them to pandas
+
+    def _render(self, to_text):
+        "Call `frame.to_string` or `frame.to_html` with nothing left out."
+        float_format = None if self.digits is None else f'{{:.{self.digits}f}}'.format
+        with pd.option_context('display.max_colwidth', None):
+            return to_text(na_rep='n/a', float_format=float_format)
+
+    def __repr__(self) -> str:
+        return self._render(self.frame.to_string)
+
+    def _repr_html_(self) -> str:
+        return self._render(self.frame.to_html)
+
+
+def show_table(
+    frame:pd.DataFrame|pd.Series, # a series becomes a table of one column
+    digits:int|None=None, # behind the point of every float; None leaves them to pandas
+) -> FullTable: # to be the last value of a cell
+    "A table in full, whatever its size."
+    if isinstance(frame, pd.Series):
+        frame = frame.to_frame()
+    return FullTable(frame, digits)
