@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['task_batches', 'epoch_batches', 'training_scores', 'TrainingState', 'make_optimiser', 'start_training', 'joint_step',
            'meta_step', 'train_epoch', 'save_checkpoint', 'load_checkpoint', 'train_head', 'adapt_head', 'Model',
-           'save_model', 'load_model']
+           'check_backbone', 'save_model', 'load_model']
 
 # %% ../nbs/learn/12_training.ipynb #aea98d5f
 import copy, hashlib, json, math, pickle
@@ -20,9 +20,10 @@ from safetensors.torch import save as as_bytes
 from torch import Tensor
 from tqdm.auto import tqdm
 import cozad
-from .cache import Features, preload
+from .cache import Features, fingerprint, preload
 from .confidence import IQRRule, category_rules, category_weights
 from .covariance import LossWindow, penalty_weight
+from .features import Backbone
 from .files import atomic_write
 from .runtime import default_device, make_generator
 from .maml import adapt, meta_gradient, outer_step, split_state
@@ -265,6 +266,18 @@ class Model:
     config:Config
     source:dict[str, list[str]] # set -> categories that it was trained on
     weights:str # fingerprint of the backbone that made the features
+
+# %% ../nbs/learn/12_training.ipynb #c06a58db
+def check_backbone(
+    model:Model,
+    backbone:Backbone, # that should make the features for the model's head
+) -> None:
+    "Raise ValueError when the model was trained with other backbone weights than these."
+    if fingerprint(backbone) != model.weights:
+        raise ValueError(
+            f"The model was trained with features of other weights than those of '{backbone.name}'; "
+            f'load the backbone that it names, {model.config.backbone}.'
+        )
 
 # %% ../nbs/learn/12_training.ipynb #61112d92
 def save_model(
