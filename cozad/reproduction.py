@@ -94,13 +94,14 @@ def run_all(
     more:bool=False, # tables 3 to 7 as well
     jobs:int=1, # processes side by side
     progress:bool=True,
+    cache_root:Path|None=None, # where features are cached; by default in `cache_dir()`
 ) -> pd.DataFrame: # as from `read_grid`, with a column source
     "Compute what is missing of all tables, and read them."
     frames = []
     for sources, targets in runs:
         few = {key: targets[key] for key in ('mvtec', 'visa', 'textures') if key in targets}
         for grid, tests in [(MAIN_METHODS, targets)] + [(ablations(), few)] * bool(more and few):
-            frames.append(run_grid(grid, config, sources, tests, out, seeds, jobs, progress=progress).assign(source=', '.join(sources)))
+            frames.append(run_grid(grid, config, sources, tests, out, seeds, jobs, cache_root, progress).assign(source=', '.join(sources)))
     return pd.concat(frames, ignore_index=True)
 
 # %% ../nbs/evidence/08_reproduction.ipynb #c43a4153
@@ -142,12 +143,13 @@ def draw_examples(
     samples:Sequence[Sample], # of one set
     chosen:pd.DataFrame, # from `example_cases`
     path:Path, # of the picture
+    cache_root:Path|None=None, # where features are cached; by default in `cache_dir()`
 ) -> Path:
     "Image, truth and map of the chosen cases, on one scale."
     config, device = model.config, model.head.adaptor.weight.device
     called = {(s.category, f'{s.path.parent.name}/{s.path.name}'): s for s in select(samples, 'test', 1)}
     shown = [called[c, i] for c, i in zip(chosen.category, chosen.image)]
-    found = score_features(extract(backbone, shown, config.size, progress=False), model_scorers(model, controls=False), config, device)
+    found = score_features(extract(backbone, shown, config.size, cache_root, progress=False), model_scorers(model, controls=False), config, device)
     maps = anomaly_map(found[method_name(config)], config.size, config.map_sigma).cpu()
     titles = [f'{what}\n{c}\n{100 * b:.0f} % below' for what, c, b in zip(('best', 'median', 'worst'), chosen.category, chosen.below)]
     figure = plots.show_maps([load_image(s.path, config.size) for s in shown], [s.mask and load_mask(s, config.size) for s in shown], maps, titles)
@@ -163,12 +165,12 @@ def _timed(took, part): # adds the seconds that a part takes
     took[part] = took.get(part, 0) + time.perf_counter() - since
 
 
-def _controls(model, backbone, sources, targets, out): # its survey, kept in a file
+def _controls(model, backbone, sources, targets, out, cache_root): # its survey, kept in a file
     file = out/f"controls_{'+'.join(sources)}.csv"
-    if not file.exists(): save_results(compare_protocols(model, backbone, sources, targets), file, model.config)
+    if not file.exists(): save_results(compare_protocols(model, backbone, sources, targets, root=cache_root), file, model.config)
 
 
-def _pictures(model, backbone, images, targets, out): # curves of all targets, and extreme cases of each
+def _pictures(model, backbone, images, targets, out, cache_root): # curves of all targets, and extreme cases of each
     names = list(dict.fromkeys(images.target))
     figure, axs = plt.subplots(1, len(names), figsize=(2.6 * len(names), 3.4), squeeze=False, sharey=True, layout='constrained')
     plot_rocs(images, axs[0]); axs[0, 0].legend(); figure.supxlabel('false alarms among the normal images')
@@ -176,7 +178,7 @@ def _pictures(model, backbone, images, targets, out): # curves of all targets, a
     plt.close(figure)
     for target in names:
         chosen = example_cases(images[(images.row == 'CoZAD') & (images.seed == 0) & (images.target == target)])
-        if len(chosen): draw_examples(model, backbone, targets[target], chosen, out/f'maps_{target}.png')
+        if len(chosen): draw_examples(model, backbone, targets[target], chosen, out/f'maps_{target}.png', cache_root)
 
 
 def reproduce(
@@ -187,19 +189,20 @@ def reproduce(
     more:bool=False, # tables 3 to 7 as well
     jobs:int=1, # processes side by side
     progress:bool=True,
+    cache_root:Path|None=None, # where features are cached; by default in `cache_dir()`
 ) -> pd.DataFrame: # from `run_all`
     "Everything that the sets in `root` allow: results.csv, costs.csv, seconds.csv (of this call), tables, curves, maps. The same call goes on where an earlier one stopped."
     out, took, device = Path(out), {}, default_device()
     with _timed(took, 'reading the lists'): sets = {key: read(spec) for key, spec in find_sets(root).items()} if root else {}
     cells, runs = out/'cells', plan_runs(sets)
-    with _timed(took, 'training and testing'): table = run_all(runs, config, cells, seeds, more, jobs, progress)
+    with _timed(took, 'training and testing'): table = run_all(runs, config, cells, seeds, more, jobs, progress, cache_root)
     with _timed(took, 'tables'): save_results(table, out/'results.csv', config); write_tables(table, out/'tables')
     backbone = load_backbone(config.backbone, config.layers).to(device)
     for sources, targets in runs:
         model = load_model(cells/f'{run_key(replace(config, seed=0), sources, targets)}.safetensors')
         model.head.to(device)
-        with _timed(took, 'controls'): _controls(model, backbone, sources, targets, out)
-        with _timed(took, 'pictures'): _pictures(model, backbone, read_images(MAIN_METHODS, config, sources, targets, cells, seeds), targets, out)
+        with _timed(took, 'controls'): _controls(model, backbone, sources, targets, out, cache_root)
+        with _timed(took, 'pictures'): _pictures(model, backbone, read_images(MAIN_METHODS, config, sources, targets, cells, seeds), targets, out, cache_root)
     costs = pd.concat([read_costs(MAIN_METHODS, config, *run, cells, seeds).assign(source='+'.join(run[0])) for run in runs])
     for name, frame in (('costs', costs), ('seconds', pd.DataFrame(took.items(), columns=['part', 'seconds']))):
         with atomic_write(out/f'{name}.csv') as temporary: frame.round(1).to_csv(temporary, index=False)
