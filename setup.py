@@ -22,7 +22,7 @@ setup(
     name=settings['lib_name'], version=settings['version'], description=settings['description'],
     long_description=Path('README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     author=settings['author'], author_email=settings['author_email'], url=settings['git_url'], license='Apache-2.0',
-    keywords=settings['keywords'], packages=['cozad'], package_data={'cozad': ['py.typed', 'paper_results.csv']},
+    keywords=settings['keywords'], packages=['cozad'], package_data={'cozad': ['py.typed', 'paper_results.csv', '*.html']},
     python_requires=f">={settings['min_python']}", install_requires=settings['requirements'].split(), extras_require=extras,
     entry_points={'console_scripts': settings['console_scripts'].split()}, cmdclass={'sdist': SdistWithSettings},
     classifiers=['Intended Audience :: Science/Research', 'Programming Language :: Python :: 3',

@@ -1,62 +1,101 @@
 #!/usr/bin/env python3
 """Run notebooks from the top in a fresh interpreter and store what their cells show.
 
-    .ci/store_outputs.py nbs/05_confidence.ipynb ...    [--flags "slow real"]
+    .ci/store_outputs.py nbs/learn/07_confidence.ipynb ...    [--flags "slow real"]
 
-Cells marked with a test flag of settings.ini (slow, cuda, real) are not run, unless named in --flags; they keep the
-outputs that they have. Widget views, which no reader without a kernel can see, are not stored, nor is the code by which one clears a line;
-large pictures are stored with 256 colours, a third of the size. Cells that ask for real images are tagged `raises-exception`: without the
-images they fail, and *Run All* goes on behind them.
+Cells marked with a test flag of settings.ini (slow, cuda, real) are not run unless named in
+--flags; they keep the outputs that they have. Widget views, which no reader without a kernel can
+see, are not stored; large pictures are stored with 256 colours, a third of the size. Cells that
+ask for real images are tagged `raises-exception`: without the images they fail, and *Run All*
+goes on.
 """
-import argparse, base64, io, os, re, subprocess, sys
+import argparse
+import base64
+import io
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+WIDGET = 'application/vnd.jupyter.widget-view+json'
+CLEAR_LINE = '\x1b[2K'
 
 
-def smaller(png): # base64 in, base64 out
+def smaller(png):
+    "A picture as base64, with 256 colours when it is large."
     from PIL import Image
-    if len(png) < 60_000: return png
+    if len(png) < 60_000:
+        return png
     out = io.BytesIO()
-    Image.open(io.BytesIO(base64.b64decode(png))).convert('RGB').quantize(256, dither=Image.Dither.NONE).save(out, 'PNG', optimize=True)
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert('RGB')
+    image.quantize(256, dither=Image.Dither.NONE).save(out, 'PNG', optimize=True)
     return base64.b64encode(out.getvalue()).decode()
 
 
+def flags_of(cell):
+    "The directives of a code cell."
+    return set(re.findall(r'^#\|\s*(\w+)', cell.source, re.M))
+
+
+def is_worth_storing(output):
+    "No widget view, and no text that only clears a line."
+    text = ''.join(output.get('text', '-')).replace(CLEAR_LINE, '').strip()
+    return WIDGET not in output.get('data', {}) and bool(text)
+
+
+def tidy(cell):
+    "Leave out what no reader sees and shrink pictures."
+    if 'real' in flags_of(cell):
+        cell.metadata['tags'] = ['raises-exception']
+    cell.outputs = [output for output in cell.outputs if is_worth_storing(output)]
+    for output in cell.outputs:
+        data = output.get('data', {})
+        if 'image/png' in data:
+            data['image/png'] = smaller(''.join(data['image/png']))
+
+
 def store(path, flags):
+    "Run one notebook in this interpreter and write it."
     from execnb.nbio import read_nb, write_nb
     from execnb.shell import CaptureShell
     from nbdev.clean import nbdev_clean
     from nbdev.config import get_config
     skipped = set(get_config().tst_flags.split()) - set(flags)
-    nb, shell = read_nb(path), CaptureShell(path, mpl_format='png')
+    notebook, shell = read_nb(path), CaptureShell(path, mpl_format='png')
 
-    def skip(cell):
-        if cell.cell_type != 'code': return True
-        return skipped & set(re.findall(r'^#\|\s*(\w+)', cell.source, re.M))
+    def is_skipped(cell):
+        return cell.cell_type != 'code' or bool(skipped & flags_of(cell))
 
-    for cell in nb.cells:
-        if not skip(cell): cell.outputs = []
+    for cell in notebook.cells:
+        if not is_skipped(cell):
+            cell.outputs = []
     os.chdir(path.parent)
-    try: shell.run_all(nb, exc_stop=True, preproc=skip)
-    except Exception: sys.exit(f'{path.name}: {shell.prettytb(fname=path)}')
-    for cell in nb.cells:
-        if cell.cell_type == 'code' and re.search(r'^#\|\s*real\b', cell.source, re.M): cell.metadata['tags'] = ['raises-exception']
+    try:
+        shell.run_all(notebook, exc_stop=True, preproc=is_skipped)
+    except Exception:
+        sys.exit(f'{path.name}: {shell.prettytb(fname=path)}')
+    for cell in notebook.cells:
         if cell.cell_type == 'code':
-            cell.outputs = [o for o in cell.outputs if 'application/vnd.jupyter.widget-view+json' not in o.get('data', {}) and ''.join(o.get('text', '-')).replace('\x1b[2K', '').strip()]
-            for data in (o['data'] for o in cell.outputs if 'image/png' in o.get('data', {})): data['image/png'] = smaller(''.join(data['image/png']))
+            tidy(cell)
     temporary = path.with_suffix('.tmp')
-    write_nb(nb, temporary)
+    write_nb(notebook, temporary)
     os.replace(temporary, path)
     nbdev_clean(str(path))
 
 
-if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('notebooks', nargs='+', type=Path)
-    parser.add_argument('--flags', default='', help='test flags whose cells are run as well, separated by blanks')
+    parser.add_argument('--flags', default='', help='test flags whose cells are run as well')
     args = parser.parse_args()
     if len(args.notebooks) == 1:
         os.environ['IN_TEST'] = '1'
         store(args.notebooks[0].resolve(), args.flags.split())
-    else:
-        for notebook in args.notebooks: subprocess.run([sys.executable, __file__, notebook, '--flags', args.flags], check=True)
+        return
+    for notebook in args.notebooks:
+        subprocess.run([sys.executable, __file__, notebook, '--flags', args.flags], check=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,56 +1,99 @@
 #!/usr/bin/env python3
-"""Run notebooks from top to bottom, one process each, as many at a time as there are cores. The last line reads `N passed, N failed`.
+"""Run notebooks from top to bottom, one process each, as many at a time as there are cores.
 
-    .ci/test_notebooks.py [--flags real] [--card] [notebook ...]
+    .ci/test_notebooks.py [--flags real] [--simulated-gpu] [notebook ...]
+
+Without notebooks: all in nbs/ or, with --flags, those with a cell of that flag. The last line
+reads `N passed, N failed`.
 """
-import argparse, multiprocessing, os, re, sys, tempfile, time
+import argparse
+import multiprocessing
+import os
+import re
+import sys
+import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-NBS = Path(__file__).resolve().parent.parent/'nbs'
+ROOT = Path(__file__).resolve().parent.parent
+NBS = ROOT/'nbs'
+PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports
+IMPORTS = [
+    'nbdev.test', 'pandas', 'matplotlib.pyplot', 'seaborn', 'sklearn.metrics', 'sklearn.manifold',
+    'scipy.stats', 'torch.func', 'torchvision', 'timm', 'typer', 'ipywidgets',
+]
 
 
-PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports and nothing else
-IMPORTS = ['nbdev.test', 'pandas', 'matplotlib.pyplot', 'seaborn', 'sklearn.metrics', 'sklearn.manifold', 'scipy.stats', 'torch.func', 'torchvision', 'timm', 'typer', 'ipywidgets']
-
-
-def run(notebook, flags, with_card, log): # as nbdev_test does it, in this process
-    os.dup2(os.open(log, os.O_WRONLY), 1); os.dup2(1, 2)
+def test(notebook, flags):
+    "Run a notebook as nbdev_test does, in this process."
     from nbdev.config import get_config
     from nbdev.test import test_nb
     os.chdir(notebook.parent)
-    test = lambda: test_nb(notebook, get_config().tst_flags.split(), flags.split(), basepath=NBS.parent)[0]
-    if not with_card: sys.exit(not test())
+    skipped = get_config().tst_flags.split()
+    return test_nb(notebook, skipped, flags.split(), basepath=ROOT)[0]
+
+
+def test_on_simulated_gpu(notebook, flags):
+    "The same on a simulated GPU; fails when nothing was computed there."
     sys.path.append(str(Path(__file__).parent))
-    from card import card, carried
-    with card(): passed = test()
-    print(f"{carried['to']} tensors went to the card and {carried['from']} came back")
-    sys.exit(not (passed and carried['to']))
+    from simulated_gpu import simulated_gpu, transfers
+    with simulated_gpu():
+        passed = test(notebook, flags)
+    print(f"{transfers['to']} tensors went to the GPU and {transfers['from']} came back")
+    return passed and transfers['to'] > 0
 
 
-def passes(notebook, flags, with_card):
+def child(notebook, args, log):
+    "Run one notebook with all output in a file."
+    os.dup2(os.open(log, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    passed = (test_on_simulated_gpu if args.simulated_gpu else test)(notebook, args.flags)
+    sys.exit(not passed)
+
+
+def passes(notebook, args):
+    "Run one notebook in a process of its own and print how it went."
     start = time.time()
     with tempfile.NamedTemporaryFile('r', errors='replace') as log:
-        process = PROCESSES.Process(target=run, args=(notebook, flags, with_card, log.name))
-        process.start(); process.join()
+        process = PROCESSES.Process(target=child, args=(notebook, args, log.name))
+        process.start()
+        process.join()
         passed = process.exitcode == 0
-        print(f"{'passed' if passed else 'FAILED'}  {'/'.join(notebook.parts[-2:]):42} {time.time() - start:5.1f} s", *([] if passed else [log.read()[-6000:]]), sep='\n', flush=True)
+        word = 'passed' if passed else 'FAILED'
+        name = '/'.join(notebook.parts[-2:])
+        print(f'{word}  {name:44} {time.time() - start:5.1f} s', flush=True)
+        if not passed:
+            print(log.read()[-6000:], flush=True)
     return passed
 
 
-if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('notebooks', nargs='*', type=Path, help='by default all in nbs/ or, with --flags, those with such a cell')
+def chosen(args):
+    "The notebooks that were asked for."
+    if args.notebooks:
+        return [notebook.resolve() for notebook in args.notebooks]
+    every = sorted(NBS.rglob('*.ipynb'))
+    if not args.flags:
+        return every
+    flag = re.compile(rf"#\| ({'|'.join(args.flags.split())})\b")
+    return [notebook for notebook in every if flag.search(notebook.read_text(encoding='utf-8'))]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('notebooks', nargs='*', type=Path)
     parser.add_argument('--flags', default='', help='test flags whose cells are run as well')
-    parser.add_argument('--card', action='store_true', help='with the card of card.py, which is none')
+    parser.add_argument('--simulated-gpu', action='store_true', help='see simulated_gpu.py')
     args = parser.parse_args()
-    notebooks = args.notebooks or sorted(NBS.rglob('*.ipynb'))
-    marks = re.compile('#\\| (' + '|'.join(args.flags.split()) + ')\\b') if args.flags and not args.notebooks else None
-    if marks: notebooks = [n for n in notebooks if marks.search(n.read_text(encoding='utf-8'))]
     os.environ['OMP_NUM_THREADS'] = '1'
     PROCESSES.set_forkserver_preload(IMPORTS)
     start = time.time()
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool: results = list(pool.map(lambda n: passes(n.resolve(), args.flags, args.card), notebooks))
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        results = list(pool.map(lambda notebook: passes(notebook, args), chosen(args)))
     print(f'{time.time() - start:.0f} s altogether')
     print(f'{sum(results)} passed, {len(results) - sum(results)} failed')
     sys.exit(not all(results) or not results)
+
+
+if __name__ == '__main__':
+    main()
