@@ -14,15 +14,18 @@ from typing import Annotated, Optional
 import torch
 import typer
 import cozad
-from .data import BENCHMARKS, check as check_samples, read
+from .audit import check as check_samples
+from .datasets import BENCHMARKS, read, read_sets
 from .detector import Detector
-from .evaluation import DEMO, run_demo as run_demo, evaluate as run_evaluate, read_sets, summary_table, train as run_train
+from .evaluation import evaluate as run_evaluate, summary_table
+from .training import train as run_train
+from .demo import DEMO, run_demo as run_demo
 from .results import save_results
 from .experiments import GRIDS, compare_rows, read_grid, run_grid
 from .export import export as run_export
 from .features import load_backbone
 from .runtime import default_device
-from .training import load_model, save_model
+from .model import load_model, save_model
 from .config import SIMPLENET, Config, method_name
 from .report import exit_code, predict_to_folder as run_predict, prediction_summary as summarise
 from .reproduction import missing_sets, outcome, reproduce as run_reproduce

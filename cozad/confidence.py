@@ -14,20 +14,29 @@ from torch import Tensor
 
 # %% ../nbs/learn/07_confidence.ipynb #bf10735c
 class IQRRule(NamedTuple):
-    "What Eq. 6 learns from scores: where the crowd begins and where it ends."
+    "What Eq. 6 learns from scores: the first quartile and the threshold."
     q1:Tensor # first quartile, a scalar or one per image
     threshold:Tensor # tau, the same shape
 
 # %% ../nbs/learn/07_confidence.ipynb #3c6910b3
-def _values(scores): # tensor, array or list -> float32 or float64 tensor without a gradient
+def _values(scores):
+    "Tensor, array or list as a float32 or float64 tensor without a gradient."
     scores = torch.as_tensor(scores).detach()
     return scores if scores.dtype == torch.float64 else scores.float()
 
-def _check(scores, name):
+
+def _check(scores, of_category):
     "Raise ValueError where quartiles mean nothing."
-    if not scores.numel(): raise ValueError(f'There are no scores{name}; a rule needs those of all training images.')
+    if not scores.numel():
+        raise ValueError(
+            f'There are no scores{of_category}; a rule needs those of all training images.'
+        )
     bad = int((~scores.isfinite()).sum())
-    if bad: raise ValueError(f'{bad} of {scores.numel()} scores{name} are NaN or infinite; look for where they arose before weighing images by them.')
+    if bad:
+        raise ValueError(
+            f'{bad} of {scores.numel()} scores{of_category} are NaN or infinite; '
+            'look for where they arose before weighing images by them.'
+        )
 
 # %% ../nbs/learn/07_confidence.ipynb #8cec7b5c
 def fit_iqr(
@@ -37,7 +46,7 @@ def fit_iqr(
 ) -> IQRRule: # two scalars
     "Eq. 6 with linearly interpolated quartiles. Raises ValueError for no scores, NaN or infinity."
     scores = _values(scores).flatten()
-    _check(scores, name and f' of {name}')
+    _check(scores, f' of {name}' if name else '')
     q1, q3 = scores.quantile(scores.new_tensor([.25, .75]))
     return IQRRule(q1, q3 + kappa * (q3 - q1))
 
@@ -67,7 +76,8 @@ def hard_weights(
 ) -> Tensor: # (n,), 1 or 0; NaN where the score is NaN
     "1 up to the threshold, 0 beyond it: what pruning would do."
     scores = _values(scores)
-    return torch.where(scores <= rule.threshold, 1., torch.where(scores > rule.threshold, 0., torch.nan)).to(scores.dtype)
+    beyond = torch.where(scores > rule.threshold, 0., torch.nan)
+    return torch.where(scores <= rule.threshold, 1., beyond).to(scores.dtype)
 
 # %% ../nbs/learn/07_confidence.ipynb #c17ef724
 def weighted_loss(
@@ -84,11 +94,19 @@ def category_rules(
     scores:Tensor, # anomaly scores of all training images, (n,)
     categories:Sequence[str], # the category of each
     kappa:float=1.5, # see `fit_iqr`
-) -> dict[str, IQRRule]: # category -> rule
+) -> dict[str, IQRRule]: # category: rule
     "Eq. 6 within every category. Raises ValueError like `fit_iqr`, naming the category."
-    scores, names = _values(scores), list(categories)
-    if len(scores) != len(names): raise ValueError(f'There are {len(scores)} scores and {len(names)} categories; each score needs one.')
-    return {c: fit_iqr(scores[torch.tensor([name == c for name in names])], kappa, c) for c in sorted(set(names))}
+    scores = _values(scores)
+    names = list(categories)
+    if len(scores) != len(names):
+        raise ValueError(
+            f'There are {len(scores)} scores and {len(names)} categories; each score needs one.'
+        )
+    rules = {}
+    for category in sorted(set(names)):
+        is_category = torch.tensor([name == category for name in names])
+        rules[category] = fit_iqr(scores[is_category], kappa, category)
+    return rules
 
 # %% ../nbs/learn/07_confidence.ipynb #06d8afa0
 def category_weights(
@@ -99,5 +117,13 @@ def category_weights(
 ) -> Tensor: # (n,)
     "Weight every image by the rule of its category. Raises ValueError for a category without one."
     unknown = sorted(set(categories) - set(rules))
-    if unknown: raise ValueError(f"There is no rule for {', '.join(unknown)}; there are rules for {', '.join(rules)}.")
-    return weigh(scores, IQRRule(*map(torch.stack, zip(*(rules[c] for c in categories)))))
+    if unknown:
+        raise ValueError(
+            f"There is no rule for {', '.join(unknown)}; there are rules for {', '.join(rules)}."
+        )
+    by_image = [rules[category] for category in categories]
+    rule = IQRRule(
+        torch.stack([rule.q1 for rule in by_image]),
+        torch.stack([rule.threshold for rule in by_image]),
+    )
+    return weigh(scores, rule)

@@ -13,10 +13,19 @@ import torch
 from torch import Tensor
 
 # %% ../nbs/learn/08_covariance.ipynb #16148cd7
-def _centred(pairs): # (n, 2) -> deviations from the means, float64; exactly 0 for a loss that never moved
+def _centred(pairs):
+    "Deviations from the means, (n, 2), float64; exactly 0 for a loss that never moved."
     pairs = torch.as_tensor(pairs, dtype=torch.float64)
-    if pairs.ndim != 2 or pairs.shape[1] != 2: raise ValueError(f'Pairs of losses have the shape (n, 2), not {tuple(pairs.shape)}: a row is a training and a validation loss.')
-    if not pairs.isfinite().all(): raise ValueError('The pairs hold NaN or infinity; collect them with a `LossWindow`, which refuses such losses.')
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise ValueError(
+            f'Pairs of losses have the shape (n, 2), not {tuple(pairs.shape)}: '
+            'a row is a training and a validation loss.'
+        )
+    if not pairs.isfinite().all():
+        raise ValueError(
+            'The pairs hold NaN or infinity; collect them with a `LossWindow`, '
+            'which refuses such losses.'
+        )
     moved = pairs - pairs[:1]
     return moved - moved.mean(0)
 
@@ -31,27 +40,59 @@ def covariance(
 # %% ../nbs/learn/08_covariance.ipynb #85c11188
 class LossWindow:
     "The last `size` pairs of losses, oldest first. Raises ValueError for a size below 3."
-    def __init__(self, size:int=10):
-        if not isinstance(size, int) or size < 3: raise ValueError(f'LossWindow: size is {size!r}; it is a whole number, 3 at least.')
-        self.size, self._pairs = size, deque(maxlen=size)
-    def __len__(self): return len(self._pairs)
-    def add(self, train:float, validation:float) -> None:
+
+    def __init__(
+        self,
+        size:int=10, # pairs that are kept
+    ):
+        if not isinstance(size, int) or size < 3:
+            raise ValueError(f'LossWindow: size is {size!r}; it is a whole number, 3 at least.')
+        self.size = size
+        self._pairs = deque(maxlen=size)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def add(
+        self,
+        train:float, # mean loss on the data that is learned from
+        validation:float, # mean loss on the data that is held out
+    ) -> None:
         "Take in one pair, and forget the oldest when full. Raises ValueError for NaN or infinity."
         pair = [float(x.item() if hasattr(x, 'item') else x) for x in (train, validation)]
-        if not all(map(math.isfinite, pair)): raise ValueError(f'LossWindow: the losses are {pair[0]} and {pair[1]}; training has come apart, try smaller learning rates.')
+        if not all(math.isfinite(x) for x in pair):
+            raise ValueError(
+                f'LossWindow: the losses are {pair[0]} and {pair[1]}; '
+                'training has come apart, try smaller learning rates.'
+            )
         self._pairs.append(pair)
 
     @property
-    def pairs(self) -> Tensor: return torch.tensor(list(self._pairs), dtype=torch.float64).view(-1, 2)
-    def state(self) -> dict: return dict(size=self.size, pairs=[list(p) for p in self._pairs])
+    def pairs(self) -> Tensor: # (n, 2), float64
+        "Training and validation losses, oldest first."
+        return torch.tensor(list(self._pairs), dtype=torch.float64).view(-1, 2)
+
+    def state(self) -> dict: # plain numbers, for a file
+        "What `from_state` needs to go on."
+        return dict(size=self.size, pairs=[list(pair) for pair in self._pairs])
+
     @classmethod
-    def from_state(cls, state:Mapping) -> 'LossWindow':
+    def from_state(
+        cls,
+        state:Mapping, # from `state()`
+    ) -> 'LossWindow':
         "The window that `state()` described. Raises ValueError when it is none."
         try:
             window = cls(state['size'])
-            for train, validation in state['pairs']: window.add(train, validation)
-            if len(state['pairs']) > window.size: raise ValueError(f"{len(state['pairs'])} pairs in a window of {window.size}")
-        except (KeyError, TypeError, ValueError) as e: raise ValueError(f"This is not the state of a LossWindow, which has 'size' and 'pairs': {e}.") from None
+            for train, validation in state['pairs']:
+                window.add(train, validation)
+            if len(state['pairs']) > window.size:
+                raise ValueError(f"{len(state['pairs'])} pairs in a window of {window.size}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                "This is not the state of a LossWindow, which has 'size' and 'pairs': "
+                f'{error}.'
+            ) from None
         return window
 
 # %% ../nbs/learn/08_covariance.ipynb #9b09d9f4
@@ -59,17 +100,18 @@ def covariance_determinant(
     pairs:Tensor, # training and validation losses, (n, 2)
 ) -> Tensor: # a scalar, float64, never negative
     "The determinant of Eq. 8, as printed."
-    (a, b), (_, c) = covariance(pairs)
-    return (a * c - b * b).clamp_min(0)
+    (variance_train, shared), (_, variance_validation) = covariance(pairs)
+    return (variance_train * variance_validation - shared * shared).clamp_min(0)
 
 # %% ../nbs/learn/08_covariance.ipynb #5abd8c16
 def correlation_determinant(
     pairs:Tensor, # training and validation losses, (n, 2)
-) -> Tensor: # a scalar in [0, 1], float64
-    "1 - rho^2, the determinant of the correlation matrix; 0 for fewer than 3 pairs or a loss that never moved."
+) -> Tensor: # a scalar in [0, 1], float64; 0 for fewer than 3 pairs or a loss that never moved
+    "1 - rho^2, the determinant of the correlation matrix."
     deviations = _centred(pairs)
     length = deviations.norm(dim=0)
-    if len(deviations) < 3 or not length.all(): return deviations.new_zeros(())
+    if len(deviations) < 3 or not length.all():
+        return deviations.new_zeros(())
     rho = (deviations / length).prod(1).sum()
     return (1 - rho ** 2).clamp(0, 1)
 
@@ -81,8 +123,13 @@ def penalty_weight(
     literal:bool=False, # the determinant as printed, which knows no such bound
 ) -> float: # a constant: no gradient passes
     "Eq. 9; lambda_0 until there are 3 pairs. Raises ValueError for a negative lambda_0 or gamma."
-    if not (lambda_0 >= 0 and gamma >= 0): raise ValueError(f'penalty_weight: lambda_0 is {lambda_0} and gamma is {gamma}; neither may be negative.')
-    if len(pairs) < 3: return float(lambda_0)
+    if not (lambda_0 >= 0 and gamma >= 0): # also refuses NaN
+        raise ValueError(
+            f'penalty_weight: lambda_0 is {lambda_0} and gamma is {gamma}; '
+            'neither may be negative.'
+        )
+    if len(pairs) < 3:
+        return float(lambda_0)
     u = covariance_determinant(pairs) if literal else correlation_determinant(pairs)
     return float(lambda_0 * (1 + gamma * u.item()))
 
@@ -91,7 +138,11 @@ def squared_norm(
     params:Iterable[Tensor], # of a module, or the values of a dict for `torch.func`
 ) -> Tensor: # a scalar
     "The norm of Eq. 10, over weight matrices only. Raises ValueError when there is none."
-    if isinstance(params, Mapping): raise ValueError('squared_norm takes tensors, but this is a dict of them: pass its values().')
+    if isinstance(params, Mapping):
+        raise ValueError(
+            'squared_norm takes tensors, but this is a dict of them: pass its values().'
+        )
     matrices = [p for p in params if p.ndim > 1]
-    if not matrices: raise ValueError('squared_norm: none of the parameters is a matrix, so there is nothing to hold.')
+    if not matrices:
+        raise ValueError('squared_norm: none of the parameters is a matrix to penalise.')
     return sum((p ** 2).sum() for p in matrices)

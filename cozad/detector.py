@@ -24,13 +24,14 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from .cache import Features, extract, fingerprint, default_batch_size
-from .data import Sample, normalise, to_tensor
+from .images import Sample, is_single_image, list_images, normalise, open_image, to_tensor
 from .files import atomic_write
-from .detection import Detection, _single, open_picture, list_images
+from .detection import Detection
 from .features import Backbone, load_backbone
 from .runtime import default_device, make_generator
 from .folded import inference_head
-from .training import Model, adapt_head, load_model, save_model, train_head
+from .training import adapt_head, train_head
+from .model import Model, load_model, save_model
 from .config import Config, method_name
 from .plots import HATCHES, PALETTE
 from .simplenet import image_scores
@@ -69,7 +70,7 @@ class PipelineOutput:
 
 
 def _opened_or_noted(picture, unreadable): # the opened picture, or None and a note
-    try: return open_picture(picture)
+    try: return open_image(picture)
     except ValueError as e:
         if unreadable is None: raise
         unreadable[picture if isinstance(picture, Path) else f'picture {len(unreadable) + 1}'] = str(e)
@@ -234,7 +235,7 @@ class _Judge(OutlierMixin, _Parts):
         found, ready = list_images(what), self._engine()
         detections = _detections(run_pipeline(ready, found, progress, unreadable), ready.model.config, self.threshold_in_use)
         _warn(detections)
-        return detections[0] if _single(what) else detections
+        return detections[0] if is_single_image(what) else detections
 
     def calibrate(
         self,
@@ -288,7 +289,7 @@ def _raw(found, backbone, config, category, progress): # raw maps of pictures: o
     turns = range(4 if config.rotations else 1)
     if all(isinstance(p, Path) for p in found): parts = [extract(backbone, [Sample(p, 0, category, 'train') for p in found], config.size, turns=k, progress=progress) for k in turns]
     else:
-        images, device = torch.stack([to_tensor(open_picture(p), config.size) for p in found]).split(default_batch_size(backbone)), next(backbone.parameters()).device
+        images, device = torch.stack([to_tensor(open_image(p), config.size) for p in found]).split(default_batch_size(backbone)), next(backbone.parameters()).device
         samples, where = [Sample(Path(f'picture {i}'), 0, category, 'train') for i in range(len(found))], [(0, i) for i in range(len(found))]
         maps = [zip(*([m.half().cpu() for m in backbone(normalise(batch.to(device), backbone.mean, backbone.std).rot90(k, (2, 3)))] for batch in images)) for k in turns]
         parts = [Features(samples, [[torch.cat(m).numpy() for m in layers]], where) for layers in maps]

@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
-from .data import Sample
+from .images import Sample
 from .files import atomic_write
-from .evaluation import describe_source, result_rows, protocol, scored_categories, train, with_means
+from .evaluation import describe_source, result_rows, protocol, scored_categories, with_means
+from .training import train
 from .runtime import default_device, environment, peak_memory
 from .features import load_backbone
-from .training import load_model, save_model
+from .model import load_model, save_model
 from .config import SIMPLENET, Config
 from .simplenet import image_scores
 
@@ -64,7 +65,7 @@ def run_key(
 # %% ../nbs/evidence/03_experiments.ipynb #4c868790
 def _tested(model, backbone, targets, root, progress): # rows of the table, and the score of every image
     rows, images = [], []
-    for target, tests, found in scored_categories(model, backbone, targets, root, controls=False, progress=progress):
+    for target, tests, found in scored_categories(model, backbone, targets, root, baselines=False, progress=progress):
         (method, scores), = found.items()
         rows += result_rows({(protocol(model.source, target, tests[0].category), method): scores}, describe_source(model.source), target, tests, model.config)
         images += [dict(target=target, category=s.category, image=f'{s.path.parent.name}/{s.path.name}', label=s.label, score=v) for s, v in zip(tests, image_scores(scores, model.config.ignore_border).tolist())]

@@ -19,7 +19,8 @@ from ipywidgets import Image as Shown
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from .detection import OVERLAY, Detection, overlay, colour_range, thumbnail
+from .detection import OVERLAY, Detection, overlay, colour_range
+from .images import thumbnail
 from .detector import Detector
 from .plots import PALETTE
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 import cozad
-from .data import normalise
+from .images import normalise
 from .files import atomic_write
 from .detector import Detector
 from .folded import inference_head

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from .cache import Features
 from .confidence import IQRRule, hard_weights, literal_weights, soft_weights, weighted_loss
 from .config import Config
-from .contrastive import contrastive_loss
+from .contrastive import contrastive_loss, contrastive_loss_as_printed
 from .covariance import squared_norm
 from .features import patches_at
 from .simplenet import Head, margin_loss
@@ -101,7 +101,8 @@ def _contrast(q, nudge, config): # adapted patches (b, P, C), the noise for some
     z = q[:, evenly_spaced(q.shape[1], nudge.shape[1])]
     images = torch.arange(len(z), device=z.device).repeat_interleave(z.shape[1]) if config.other_images else None
     z, noisy = z.flatten(0, 1), (z + nudge).flatten(0, 1)
-    return contrastive_loss(z, noisy, config.k_nn, config.temperature, images, config.literal).mean()
+    loss = contrastive_loss_as_printed if config.literal else contrastive_loss
+    return loss(z, noisy, config.k_nn, config.temperature, images).mean()
 
 
 def _penalty(params, literal): # the norm of Eq. 10: of the weight matrices, or as printed of everything

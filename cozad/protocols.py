@@ -12,11 +12,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 from .cache import Features, extract
-from .baselines import coreset, feature_norm, in_image_knn, memory_bank, mutual_scores, bank_scorer, untrained_head
-from .data import Sample, select
+from .baselines import MutualScoring, coreset, feature_norm, in_image_knn, memory_bank, mutual_scores, bank_scorer, untrained_head
+from .datasets import select
+from .images import Sample
 from .evaluation import Scorer, describe_source, result_rows, protocol, score_features, with_means
 from .features import Backbone
-from .training import Model, adapt_head
+from .training import adapt_head
+from .model import Model
 from .runtime import make_generator
 from .config import method_name
 
@@ -73,7 +75,7 @@ def compare_protocols(
             scorers = scorers_without_target(model, protocol(model.source, target, category), bank)
             if normals: scorers |= scorers_with_target(model, get(normals), shots, steps, most)
             found = score_features(images := get(tests), scorers, config, device)
-            found['transductive', 'mutual scores'] = mutual_scores(images, config, make_generator(config.seed, 'judges'), references, device=device)
+            found['transductive', 'mutual scores'] = mutual_scores(images, config, make_generator(config.seed, 'references'), MutualScoring(references), device)
             rows += result_rows(found, describe_source(model.source), target, tests, config)
         frames.append(with_means(rows))
     return pd.concat(frames, ignore_index=True)

@@ -13,8 +13,8 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
-from .data import BENCHMARKS, read
-from .layouts import make_synthetic_sets
+from .datasets import BENCHMARKS, read
+from .synthetic import make_synthetic_sets
 from .config import Config
 from .reproduction import PAPER_ORDER, find_sets, reproduce
 

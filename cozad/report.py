@@ -15,7 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from .files import atomic_write
-from .detection import Detection, data_uri, overlay, colour_range, thumbnail
+from .detection import Detection, overlay, colour_range
+from .images import data_uri, thumbnail
 from .detector import Detector
 from .plots import PALETTE
 

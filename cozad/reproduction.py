@@ -18,15 +18,16 @@ import pandas as pd
 from sklearn.metrics import roc_curve
 from . import plots
 from .cache import extract
-from .data import BENCHMARKS, Sample, load_image, load_mask, select, read
+from .datasets import BENCHMARKS, select, read
+from .images import Sample, load_image, load_mask
 from .files import atomic_write
 from .evaluation import score_features, model_scorers
 from .results import save_results
 from .experiments import GRIDS, Sets, run_key, read_costs, read_images, run_grid
 from .features import Backbone, load_backbone
 from .runtime import default_device
-from .layouts import LAYOUTS
-from .training import Model, load_model
+from .synthetic import LAYOUTS
+from .model import Model, load_model
 from .config import SIMPLENET, Config, method_name
 from .protocols import compare_protocols
 from .simplenet import anomaly_map
@@ -149,7 +150,7 @@ def draw_examples(
     config, device = model.config, model.head.adaptor.weight.device
     called = {(s.category, f'{s.path.parent.name}/{s.path.name}'): s for s in select(samples, 'test', 1)}
     shown = [called[c, i] for c, i in zip(chosen.category, chosen.image)]
-    found = score_features(extract(backbone, shown, config.size, cache_root, progress=False), model_scorers(model, controls=False), config, device)
+    found = score_features(extract(backbone, shown, config.size, cache_root, progress=False), model_scorers(model, baselines=False), config, device)
     maps = anomaly_map(found[method_name(config)], config.size, config.map_sigma).cpu()
     titles = [f'{what}\n{c}\n{100 * b:.0f} % below' for what, c, b in zip(('best', 'median', 'worst'), chosen.category, chosen.below)]
     figure = plots.show_maps([load_image(s.path, config.size) for s in shown], [s.mask and load_mask(s, config.size) for s in shown], maps, titles)

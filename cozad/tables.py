@@ -17,7 +17,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from pandas.io.formats.style import Styler
-from .data import BENCHMARKS
+from .datasets import BENCHMARKS
 from .files import atomic_write
 from .experiments import GRIDS, paper_results
 from .config import Config, method_name
