@@ -12,7 +12,7 @@ test: $(STAMP) ## run every notebook from top to bottom
 	python .ci/test_notebooks.py
 
 lab: $(STAMP) ## open the first notebook
-	jupyter lab nbs/00_data.ipynb
+	jupyter lab nbs/learn/00_start_here.ipynb
 
 docs: $(STAMP) ## build the site in _docs and check its links
 	python .ci/docs.py
