@@ -19,7 +19,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from tqdm.auto import tqdm
-from .cache import Features, extract
+from .cache import extract
+from .extraction import Features
 from .config import Config
 from .datasets import read, select
 from .images import Sample

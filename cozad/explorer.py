@@ -23,11 +23,15 @@ from .detection import OVERLAY, Detection, overlay, colour_range
 from .images import thumbnail
 from .detector import Detector
 from .plots import PALETTE
+from .simplenet import inner_patches
 
 # %% ../nbs/use/06_explorer.ipynb #33cce26a
-def _cells(detection, value): # row and column of every patch above the threshold, without the ignore_border that does not count
-    ignore_border, (h, w) = detection.config.ignore_border, detection.patches.shape
-    return [(r, c) for r, c in (detection.patches.double() > value).nonzero().tolist() if ignore_border <= r < h - ignore_border and ignore_border <= c < w - ignore_border]
+def _cells(detection, value):
+    "Row and column of every patch above the threshold that counts for the score."
+    ignore_border = detection.config.ignore_border
+    inner = inner_patches(detection.patches, ignore_border)
+    cells = (inner.double() > value).nonzero() + ignore_border
+    return [tuple(cell) for cell in cells.tolist()]
 
 
 def plot_frames(

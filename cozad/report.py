@@ -26,16 +26,16 @@ def prediction_table(
     unreadable:dict[Path, str]|None=None, # path -> what is wrong with it
 ) -> pd.DataFrame: # one row per file, by name
     "What `predictions.csv` holds."
-    rows = [dict(file=d.name, score=d.score, threshold=d.threshold.value if d.threshold else math.nan, verdict=d.verdict, beyond=d.margin, weight=d.weight, unlike=d.unlike, error='') for d in detections]
-    rows += [dict(file=str(p), score=math.nan, verdict='unreadable', error=e) for p, e in (unreadable or {}).items()]
-    return pd.DataFrame(rows, columns=['file', 'score', 'threshold', 'verdict', 'beyond', 'weight', 'unlike', 'error']).sort_values('file', ignore_index=True, kind='stable')
+    rows = [dict(file=d.name, score=d.score, threshold=d.threshold.value if d.threshold else math.nan, prediction=d.prediction, beyond=d.margin, weight=d.weight, novelty=d.novelty, error='') for d in detections]
+    rows += [dict(file=str(p), score=math.nan, prediction='unreadable', error=e) for p, e in (unreadable or {}).items()]
+    return pd.DataFrame(rows, columns=['file', 'score', 'threshold', 'prediction', 'beyond', 'weight', 'novelty', 'error']).sort_values('file', ignore_index=True, kind='stable')
 
 # %% ../nbs/use/05_report.ipynb #3f1728ba
 def exit_code(
     table:pd.DataFrame, # from `prediction_table`
 ) -> int:
     "0: all normal. 1: something anomalous. 2: nothing anomalous was found, but not every picture has a verdict."
-    return 1 if (table.verdict == 'anomalous').any() else 0 if (table.verdict == 'normal').all() else 2
+    return 1 if (table.prediction == 'anomalous').any() else 0 if (table.prediction == 'normal').all() else 2
 
 # %% ../nbs/use/05_report.ipynb #b3990bbf
 def prediction_summary(
@@ -43,9 +43,9 @@ def prediction_summary(
     most:int=20, # rows
 ) -> str: # lines for a terminal
     "Files by score, what cannot be read in front."
-    columns = ['file', 'score', 'verdict'] + ['error'] * bool((table.error != '').any())
+    columns = ['file', 'score', 'prediction'] + ['error'] * bool((table.error != '').any())
     rows = table[columns].sort_values('score', ascending=False, na_position='first', kind='stable')
-    counts = ', '.join(f'{n} {verdict}' for verdict, n in table.verdict.value_counts().items())
+    counts = ', '.join(f'{n} {prediction}' for prediction, n in table.prediction.value_counts().items())
     return rows.head(most).to_string(index=False, float_format='{:.4g}'.format, na_rep='') + f'\n… and {len(rows) - most} more' * (len(rows) > most) + f'\n\n{len(rows)} pictures: {counts}'
 
 # %% ../nbs/use/05_report.ipynb #cb0a4a8c
@@ -81,8 +81,8 @@ def card(
     "One picture as HTML: overlay and picture, name and folder, score and verdict."
     name, where = html.escape('/'.join(Path(detection.name).parts[-2:])), html.escape(detection.name) # 'scratch/003.png', as every folder has its 003.png
     picture, laid = data_uri(thumbnail(detection.image, 240)), data_uri(overlay(detection, scale, 240))
-    return (f'<figure id="card{i}" data-score="{detection.score!r}" class="{detection.verdict}"><img class="laid" src="{laid}" alt="anomaly map over {name}"><img class="plain" src="{picture}" alt="{name}">'
-            f'<figcaption title="{where}"><b>{name}</b><br>{detection.score:.4g} <span class="verdict">{detection.verdict}</span></figcaption></figure>')
+    return (f'<figure id="card{i}" data-score="{detection.score!r}" class="{detection.prediction}"><img class="laid" src="{laid}" alt="anomaly map over {name}"><img class="plain" src="{picture}" alt="{name}">'
+            f'<figcaption title="{where}"><b>{name}</b><br>{detection.score:.4g} <span class="verdict">{detection.prediction}</span></figcaption></figure>')
 
 # %% ../nbs/use/05_report.ipynb #fc1b6401
 _STYLE = f'''
