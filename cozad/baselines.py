@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import torch
 from torch import Tensor
-from .cache import Features
+from .extraction import Features
 from .config import Config, FeatureConfig
 from .features import AGGREGATIONS, patches_at
 from .runtime import make_generator

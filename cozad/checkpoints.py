@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 import cozad
-from .cache import Features
+from .extraction import Features
 from .confidence import IQRRule
 from .config import Config, TrainingConfig
 from .covariance import LossWindow

@@ -21,7 +21,7 @@ from .evaluation import evaluate as run_evaluate, summary_table
 from .training import train as run_train
 from .demo import DEMO, run_demo as run_demo
 from .results import save_results
-from .experiments import GRIDS, compare_rows, read_grid, run_grid
+from .experiments import GRIDS, Experiment, compare_rows, read_results, run_experiment
 from .export import export as run_export
 from .features import load_backbone
 from .runtime import default_device
@@ -198,7 +198,8 @@ def experiments(
     "Compute the rows of an ablation TABLE that are missing in OUT. Example: cozad experiments table7 --source mvtec:/data/visa --target mvtec:/data/mvtec --seeds 3 --jobs 2 --out table7"
     if table not in GRIDS: raise ValueError(f"There is no table '{table}'; there are {', '.join(GRIDS)}.")
     base, (sources, targets) = Config(backbone=backbone, epochs=epochs, patches=patches), (read_sets(sets) for sets in (source, target))
-    found = read_grid(GRIDS[table], base, sources, targets, out, seeds) if show else run_grid(GRIDS[table], base, sources, targets, out, seeds, jobs)
+    experiment = Experiment(GRIDS[table], base, sources, targets, out, seeds)
+    found = read_results(experiment) if show else run_experiment(experiment, jobs)
     if found.empty: raise ValueError(f"'{out}' holds no result of {table} for these sets and this configuration.")
     for metric in dict.fromkeys(found.metric): typer.echo(f'{metric}, %\n{compare_rows(found, found.row.iloc[0], metric).round(1).to_string(na_rep="n/a")}\n')
 

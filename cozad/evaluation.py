@@ -16,7 +16,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 from .baselines import feature_norm, untrained_head
-from .cache import Features, extract
+from .cache import extract
+from .extraction import Features
 from .config import Config, FeatureConfig, method_name
 from .datasets import select
 from .images import Sample, load_mask

@@ -23,7 +23,7 @@ from .images import Sample, load_image, load_mask
 from .files import atomic_write
 from .evaluation import score_features, model_scorers
 from .results import save_results
-from .experiments import GRIDS, Sets, run_key, read_costs, read_images, run_grid
+from .experiments import GRIDS, Experiment, Sets, read_costs, read_scores, run_experiment, run_key
 from .features import Backbone, load_backbone
 from .runtime import default_device
 from .synthetic import LAYOUTS
@@ -96,18 +96,19 @@ def run_all(
     jobs:int=1, # processes side by side
     progress:bool=True,
     cache_root:Path|None=None, # where features are cached; by default in `cache_dir()`
-) -> pd.DataFrame: # as from `read_grid`, with a column source
+) -> pd.DataFrame: # as from `read_results`, with a column source
     "Compute what is missing of all tables, and read them."
     frames = []
     for sources, targets in runs:
         few = {key: targets[key] for key in ('mvtec', 'visa', 'textures') if key in targets}
         for grid, tests in [(MAIN_METHODS, targets)] + [(ablations(), few)] * bool(more and few):
-            frames.append(run_grid(grid, config, sources, tests, out, seeds, jobs, cache_root, progress).assign(source=', '.join(sources)))
+            experiment = Experiment(grid, config, sources, tests, out, seeds)
+            frames.append(run_experiment(experiment, jobs, cache_root, progress).assign(source=', '.join(sources)))
     return pd.concat(frames, ignore_index=True)
 
 # %% ../nbs/evidence/08_reproduction.ipynb #c43a4153
 def mean_roc(
-    images:pd.DataFrame, # from `read_images`, of one row and seed: category, label, score
+    images:pd.DataFrame, # from `read_scores`, of one row and seed: category, label, score
     grid:np.ndarray=np.linspace(0, 1, 201), # false positive rates
 ) -> np.ndarray: # true positive rate at each of them, NaN where no category has both kinds
     "The ROC curve of a set: the mean over its categories."
@@ -116,7 +117,7 @@ def mean_roc(
 
 
 def plot_rocs(
-    images:pd.DataFrame, # from `read_images`
+    images:pd.DataFrame, # from `read_scores`
     axs, # one per target
 ) -> None:
     "A panel per target, a curve per row of the grid and, thin, per seed."
@@ -130,7 +131,7 @@ def plot_rocs(
 
 # %% ../nbs/evidence/08_reproduction.ipynb #0381266a
 def example_cases(
-    images:pd.DataFrame, # from `read_images`, of one row, seed and target
+    images:pd.DataFrame, # from `read_scores`, of one row, seed and target
 ) -> pd.DataFrame: # three lines of it at most: best, median, worst
     "The defective images that are found most surely, in the middle, and least surely."
     below = lambda part: part.score.map(lambda v: (part.score[part.label == 0] < v).mean())
@@ -203,8 +204,8 @@ def reproduce(
         model = load_model(cells/f'{run_key(replace(config, seed=0), sources, targets)}.safetensors')
         model.head.to(device)
         with _timed(took, 'controls'): _controls(model, backbone, sources, targets, out, cache_root)
-        with _timed(took, 'pictures'): _pictures(model, backbone, read_images(MAIN_METHODS, config, sources, targets, cells, seeds), targets, out, cache_root)
-    costs = pd.concat([read_costs(MAIN_METHODS, config, *run, cells, seeds).assign(source='+'.join(run[0])) for run in runs])
+        with _timed(took, 'pictures'): _pictures(model, backbone, read_scores(Experiment(MAIN_METHODS, config, sources, targets, cells, seeds)), targets, out, cache_root)
+    costs = pd.concat([read_costs(Experiment(MAIN_METHODS, config, *run, cells, seeds)).assign(source='+'.join(run[0])) for run in runs])
     for name, frame in (('costs', costs), ('seconds', pd.DataFrame(took.items(), columns=['part', 'seconds']))):
         with atomic_write(out/f'{name}.csv') as temporary: frame.round(1).to_csv(temporary, index=False)
     return table

@@ -34,6 +34,7 @@ def save_table(
 
 # %% ../nbs/reference/02_results.ipynb #08650365
 _OLD_LABELS = { # column -> old value: today's
+    'row': {'mended': 'default'},
     'method': {
         'in-image neighbours': 'in-image k-NN', 'source memory': 'source memory bank',
         'target memory': 'target memory bank',

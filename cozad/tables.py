@@ -68,11 +68,11 @@ _NEEDED = ['protocol', 'target', 'category', 'metric', 'value', 'n_normal', 'n_a
 
 
 def our_results(
-    frame:pd.DataFrame, # from `evaluate`, `read_grid`, or several of them
+    frame:pd.DataFrame, # from `evaluate`, `read_results`, or several of them
 ) -> pd.DataFrame: # those rows that some row of the paper could be compared with; new columns config and dataset
     "Rows whose configuration and data set the paper has. Raises ValueError for lacking columns."
     lacking = [c for c in _NEEDED if c not in frame] + ['row or method'] * (not {'row', 'method'} & set(frame))
-    if lacking: raise ValueError(f"own: the frame lacks {', '.join(lacking)}; give what `evaluate` or `read_grid` returned.")
+    if lacking: raise ValueError(f"own: the frame lacks {', '.join(lacking)}; give what `evaluate` or `read_results` returned.")
     name = frame.row.where(frame.row.notna(), frame.get('method')) if 'row' in frame else frame.method
     found = frame.assign(config=name.map(_NAMED), dataset=frame.target.map(paper_set), source=frame.source.fillna('') if 'source' in frame else '')
     return found[found.config.notna() & (found.dataset != '') & (found.category != 'mean')]
@@ -125,7 +125,7 @@ VERDICTS = ('reproduced', 'not reproduced', 'not testable here')
 
 
 def compare_with_paper(
-    frame:pd.DataFrame, # from `evaluate`, `read_grid`, or several of them
+    frame:pd.DataFrame, # from `evaluate`, `read_results`, or several of them
     table:int|None=None, # 1 to 7; None for all
 ) -> pd.DataFrame: # table, dataset, metric, row, paper, ours, std, seeds, gap (ours - paper), protocol, version, verdict, why
     "Our results beside the paper's, nothing imputed. Raises ValueError for lacking columns."
@@ -248,7 +248,7 @@ def plot_table(
 
 # %% ../nbs/evidence/04_tables.ipynb #24aff844
 def write_tables(
-    frame:pd.DataFrame, # from `evaluate`, `read_grid`, or several of them
+    frame:pd.DataFrame, # from `evaluate`, `read_results`, or several of them
     out:Path, # folder
     tables:Sequence[int]=range(1, 8),
 ) -> pd.DataFrame: # from `compare_with_paper`

@@ -17,14 +17,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
-from .cache import Features, extract, fingerprint, preload
+from .cache import extract, fingerprint
+from .extraction import Features, preload
 from cozad.checkpoints import (
     TrainingState, load_checkpoint, save_checkpoint, start_training,
 )
 from .confidence import IQRRule, category_rules, category_weights
 from .config import Config, MetaConfig, WeightConfig, method_name
 from .covariance import LossWindow, penalty_weight
-from .data import Sample
+from .images import Sample
 from .datasets import select
 from .features import Backbone
 from .maml import InnerLoop, adapt, meta_gradient, outer_step, split_state
