@@ -7,7 +7,8 @@ import torch
 from scipy.ndimage import label
 from sklearn.metrics import roc_auc_score
 from cozad.bench import check_agreement, in_turn, random_scores
-from cozad.metrics import StreamingCurve, aupro, auroc
+from cozad.metrics import aupro, auroc
+from cozad.streaming import StreamingCurve
 
 Clock = Callable[[], float] # seconds
 
