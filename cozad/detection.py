@@ -90,7 +90,8 @@ class Detection:
 
     def __repr__(self):
         height, width = self.size
-        text = f'{Path(self.name).name}, {width}x{height}: {self.prediction}, score {self.score:.4g}'
+        name = Path(self.name).name
+        text = f'{name}, {width}x{height}: {self.prediction}, score {self.score:.4g}'
         if self.threshold is None:
             return text
         side = 'above' if self.anomalous else 'not above'

@@ -18,13 +18,13 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 from .cache import extract, fingerprint
-from .extraction import default_batch_size, extract_to_memory
 from .config import Config, method_name
-from .images import Sample, is_single_image, list_images, open_image, to_tensor
 from .detection import Detection
 from .detector_file import DetectorContents, read_detector, write_detector
 from .explanation import Explanation, explain
+from .extraction import default_batch_size, extract_to_memory
 from .features import Backbone, load_backbone
+from .images import Sample, is_single_image, list_images, open_image, to_tensor
 from cozad.inference import (
     ScoringPipeline,
     assemble_pipeline,
@@ -33,10 +33,10 @@ from cozad.inference import (
     warn_if_unreliable,
     with_domain,
 )
+from .model import Model
 from .runtime import default_device, make_generator
 from .simplenet import image_scores
 from .threshold import Threshold, threshold_from_labels, threshold_from_normals
-from .model import Model
 from .training import adapt_head, train_head
 
 # %% ../nbs/use/03_detector.ipynb #278eed8c
@@ -106,7 +106,7 @@ class _DetectorParts(BaseEstimator):
         model = self.model_in_use
         sources = [f"{name}: {', '.join(parts)}" for name, parts in model.source.items()]
         return (
-            f'Detector: {method_name(model.config)} with {model.config.backbone}, '
+            f'Detector: {method_name(model.config)} with backbone {model.config.backbone}, '
             f'trained on {"; ".join(sources)}; {self.threshold_in_use or "no threshold"}'
         )
 
@@ -139,12 +139,10 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
         rate:float|None=None, # of false alarms, without labels; by default the detector's
         progress:bool=True, # a bar in a terminal or notebook
     ) -> 'Detector': # itself, with `threshold_`
-        "Set the threshold by normal images, or with labels by F1. Raises ValueError for bad labels."
+        "Set the threshold by normal images, or with labels by F1. Raises ValueError."
         images = list_images(what)
         if labels is not None and len(labels) != len(images):
-            raise ValueError(
-                f'calibrate: there are {len(images)} images and {len(labels)} labels.'
-            )
+            raise ValueError(f'calibrate: there are {len(images)} images and {len(labels)} labels.')
         output = run_pipeline(self.pipeline_in_use(), images, progress)
         ignore_border = self.model_in_use.config.ignore_border
         scores = image_scores(output.patches, ignore_border).tolist()
@@ -180,9 +178,7 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
     def offset_(self) -> float:
         "What `decision_function` subtracts. Raises NotFittedError without model or threshold."
         if self.model_in_use and self.threshold_in_use is None:
-            raise NotFittedError(
-                'There is no threshold yet: calibrate(normal_images) sets one.'
-            )
+            raise NotFittedError('There is no threshold yet: calibrate(normal_images) sets one.')
         return -self.threshold_in_use.value
 
     def decision_function(
@@ -197,8 +193,8 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
         X, # images: see `list_images`
     ) -> np.ndarray: # (n,), 1 normal, -1 anomalous
         "Predictions as scikit-learn has them. Raises NotFittedError without a threshold."
-        self.offset_ # raises
-        return np.array([-1 if detection.anomalous else 1 for detection in self.detect([X])])
+        offset = self.offset_
+        return np.array([-1 if -d.score < offset else 1 for d in self.detect([X])])
 
 # %% ../nbs/use/03_detector.ipynb #cbb041f3
 def _split(count, seed):
@@ -276,8 +272,7 @@ class Detector(_TrainedDetector):
         config = replace(model.config, rotations=False)
         features = _raw_maps(list_images(what), backbone, config, 'few', progress=False)
         head = adapt_head(model.head, features, model.config, steps, inner_lr)
-        adapted = replace(model, head=head)
-        return Detector(adapted, backbone, config=self.config, rate=self.rate)
+        return Detector(replace(model, head=head), backbone, config=self.config, rate=self.rate)
 
     def save(
         self,
@@ -297,9 +292,7 @@ class Detector(_TrainedDetector):
     ) -> 'Detector':
         "Read a detector. Raises ValueError for another file, a newer one, or another backbone."
         contents = read_detector(path, backbone, device)
-        detector = cls(
-            contents.model, contents.backbone, contents.threshold, rate=contents.rate,
-        )
+        detector = cls(contents.model, contents.backbone, contents.threshold, rate=contents.rate)
         if contents.held_back is not None:
             detector.held_back_ = contents.held_back
         detector.pipeline_in_use() # raises ValueError for other weights

@@ -22,7 +22,7 @@ from .simplenet import inner_patches
 class Explanation:
     "Which patches led to a prediction, and by how much."
     detection:Detection
-    patches:pd.DataFrame # worst first: row, column; top, left, bottom, right (pixels); score, beyond
+    patches:pd.DataFrame # worst first: row, column; top, left, bottom, right; score; beyond
 
     def __repr__(self):
         detection = self.detection

@@ -19,14 +19,13 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from .config import Config
-from .images import normalise, to_tensor
 from .detection import Detection
-from .images import open_image
 from .features import Backbone
 from .folded import inference_head
+from .images import normalise, open_image, to_tensor
+from .model import Model, check_backbone
 from .simplenet import image_scores
 from .threshold import Threshold, ThresholdWarning, novelty
-from .model import Model, check_backbone
 
 # %% ../nbs/reference/14_inference.ipynb #68b26696
 @dataclass(frozen=True, eq=False)

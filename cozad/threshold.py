@@ -68,15 +68,14 @@ class Threshold:
         return float(low), float(high)
 
     def __repr__(self):
-        f1 = '' if self.f1 is None else f', F1 {self.f1:.3f} on them'
         if not self.normals:
-            return f'threshold {self.value:.4g}, {self.how}{f1}; false alarms unknown'
+            return f'threshold {self.value:.4g}, {self.how}; false alarms unknown'
         images = f'{len(self.normals)} {self.how}'
-        if self.how != 'normal images':
-            images = f'{len(self.normals)} normal ones among {self.how}'
+        if self.f1 is not None:
+            images = f'{self.how} ({len(self.normals)} normal, F1 {self.f1:.3f})'
         low, high = self.interval()
         return (
-            f'threshold {self.value:.4g} from {images}{f1}; '
+            f'threshold {self.value:.4g} from {images}; '
             f'expected false alarms {self.rate():.1%}, likely {low:.1%} to {high:.1%}'
         )
 
@@ -99,7 +98,7 @@ def threshold_from_normals(
     if k > n:
         needed = math.ceil(1 / rate - 1e-9) - 1
         warnings.warn(
-            f'{n} normal images are too few for a rate of false alarms of {rate:.3g}. Their '
+            f'{n} normal images cannot support a rate of false alarms of {rate:.3g}. Their '
             f'largest score is the threshold now, with an expected rate of {1 / (n + 1):.3g}. '
             f'Take {needed} images or more.',
             ThresholdWarning, stacklevel=3,
