@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from speed.measure import TensorMemory
-from cozad.bench import check_agreement, in_turn
 from cozad.contrastive import contrastive_loss, info_nce
+from cozad.timing import check_agreement, in_turn
 
 Clock = Callable[[], float] # seconds
 TEMPERATURE = .1

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from speed.measure import grow, profile
 from speed.targets import Sizes, row
-from cozad.bench import ratio
 from cozad.results import save_table
+from cozad.timing import ratio
 
 PARTS = ('ideas', 'profile', 'growth')
 

@@ -1,6 +1,5 @@
 """Forms of the work on images: maps, backbone, extraction and training from the cache."""
 import copy
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,13 +14,14 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 from cozad import cache
-from cozad.bench import check_agreement, difference, in_turn, map_forms
-from cozad.cache import extract
+from cozad.bench import map_forms
+from cozad.cache import extract, forget_checks
 from cozad.checkpoints import start_training
 from cozad.config import Config
 from cozad.extraction import Features, default_batch_size, extract_to_memory, prefetch_images
 from cozad.features import Backbone
 from cozad.images import Sample, load_image
+from cozad.timing import check_agreement, difference, in_turn
 from cozad.training import train_epoch
 
 Clock = Callable[[], float] # seconds
@@ -85,7 +85,7 @@ def _train(features, config, epochs):
     run = start_training(sum(m.shape[1] for m in features()[0]), config)
     for _ in range(epochs):
         train_epoch(run, features(), config, tqdm(disable=True))
-    return torch.tensor([list(row.values()) for row in run.rows])
+    return torch.tensor([list(row.values()) for row in run.history])
 
 
 def cached_training(
@@ -169,9 +169,8 @@ def extraction_ways(
             with patch.object(cache, 'prefetch_images', _decode_one_by_one):
                 return ahead()
 
-        def checked_in_full(): # a file that was touched is read and checked again
-            for file in filled.rglob('manifest.json'):
-                os.utime(file)
+        def checked_in_full():
+            forget_checks()
             return extract_to(filled)
 
         forms = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from cozad.bench import in_turn
+from cozad.timing import in_turn
 
 
 def profile(

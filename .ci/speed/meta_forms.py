@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from cozad.bench import check_agreement, in_turn
 from cozad.maml import MAML, InnerLoop, meta_gradient, split_state, task_gradient
 from cozad.simplenet import Head, margin_loss
+from cozad.timing import check_agreement, in_turn
 
 Half = tuple[Tensor, Tensor] # (x, noise) of support or query, each (tasks, patches, dim)
 

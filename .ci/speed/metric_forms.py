@@ -6,9 +6,10 @@ import pandas as pd
 import torch
 from scipy.ndimage import label
 from sklearn.metrics import roc_auc_score
-from cozad.bench import check_agreement, in_turn, random_scores
+from cozad.bench import random_scores
 from cozad.metrics import aupro, auroc
 from cozad.streaming import StreamingCurve
+from cozad.timing import check_agreement, in_turn
 
 Clock = Callable[[], float] # seconds
 

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
-from cozad.bench import check_agreement, in_turn, random_head
+from cozad.bench import random_head
 from cozad.features import Backbone, aggregate_simplenet
 from cozad.simplenet import anomaly_map, patch_scores
+from cozad.timing import check_agreement, in_turn
 
 ANOMALIB = ('SuperSimpleNet', 'PatchCore')
 MODELS = 'anomalib.models.image'

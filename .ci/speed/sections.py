@@ -31,15 +31,8 @@ from speed.meta_forms import InnerLoop, by_cozad, cheaper_forms, meta_problem, m
 from speed.metric_forms import aupro_ratio, auroc_ratio, streaming
 from speed.peers import ANOMALIB, supersimplenet_step, time_peers
 from tqdm.auto import tqdm
-from cozad.bench import (
-    difference,
-    in_turn,
-    map_forms,
-    random_head,
-    random_scores,
-    ratio,
-    seconds_of,
-)
+from cozad.bench import map_forms, random_head, random_scores
+from cozad.checkpoints import start_training
 from cozad.config import Config
 from cozad.datasets import read, select
 from cozad.demo import run_demo
@@ -50,8 +43,8 @@ from cozad.objective import sample_patches
 from cozad.runtime import make_generator
 from cozad.simplenet import anomaly_map
 from cozad.textures import make_textures
+from cozad.timing import difference, in_turn, ratio, seconds_of
 from cozad.training import train_epoch
-from cozad.checkpoints import start_training
 
 
 def random_images(count, size):
