@@ -23,7 +23,8 @@ from cozad.commands import (
 from .config import Config
 from .datasets import read_sets
 from .demo import DEMO
-from .experiments import GRIDS, Experiment, compare_rows, read_results, run_experiment
+from .experiments import Experiment, compare_rows, read_results, run_experiment
+from .paper import GRIDS
 from .options import COMMON, RunOptions, TransferOptions, config_options, expand
 from .reproduction import missing_sets, outcome, reproduce
 from .tables import compare_with_paper

@@ -62,7 +62,7 @@ def decode_image(
     except Exception as e: # Pillow's decoders raise many kinds
         raise ValueError(f'{path} cannot be read ({e}); {hint}.') from e
 
-# %% ../nbs/learn/01_images.ipynb #6408a880
+# %% ../nbs/learn/01_images.ipynb #c6a3d5b7
 def image_array(
     image:Any, # (3, H, W), (H, W, 3) or (H, W): a tensor on any device, an array, a PIL image
 ) -> np.ndarray: # (H, W, 3) or (H, W), as imshow takes it
@@ -104,7 +104,7 @@ def _to_rgb(image):
 
 
 def open_image(
-    image:Path|str|Image.Image|np.ndarray|Tensor, # a file, a PIL image, (H, W), (H, W, 3), (3, H, W)
+    image:Path|str|Image.Image|np.ndarray|Tensor, # a file, (H, W), (H, W, 3) or (3, H, W)
 ) -> Image.Image: # its own size; RGB, or one float channel in [0, 1] where it has more than 8 bits
     "An image decoded, upright and in colour. Raises ValueError for what cannot be read."
     if isinstance(image, (str, Path)):
@@ -254,7 +254,7 @@ def _images_at(path):
         raise ValueError(f"The folder '{path}' holds no images: no {suffixes}, here or below.")
     return files
 
-# %% ../nbs/learn/01_images.ipynb #f2cddfb8
+# %% ../nbs/learn/01_images.ipynb #47ff4e07
 def thumbnail(
     image:Image.Image,
     longest:int|None=None, # pixels of the longer side; None leaves the image as it is

@@ -23,7 +23,8 @@ from .images import Sample, load_image, load_mask
 from .files import atomic_write
 from .evaluation import score_features, model_scorers
 from .results import save_results
-from .experiments import GRIDS, Experiment, Sets, read_costs, read_scores, run_experiment, run_key
+from .experiments import Experiment, Sets, read_costs, read_scores, run_experiment, run_key
+from .paper import GRIDS
 from .features import Backbone, load_backbone
 from .runtime import default_device
 from .synthetic import LAYOUTS

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from pandas.io.formats.style import Styler
 from .datasets import BENCHMARKS
 from .files import atomic_write
-from .experiments import GRIDS, paper_results
+from .paper import GRIDS, paper_results
 from .config import Config, method_name
 from .plots import PALETTE
 
