@@ -34,7 +34,7 @@ class Sample:
 
 # %% ../nbs/learn/01_images.ipynb #acdbad2f
 def _image_bytes(path):
-    "A file's bytes; in a bitmap of 8 bits and two colours, which Pillow misreads, white becomes 254."
+    "A file's bytes. Pillow misreads bitmaps of 8 bits and two colours: there, white becomes 254."
     data = Path(path).read_bytes()
     has_eight_bits = data[28:30] == b'\x08\0'
     has_two_colours = data[46:50] == b'\x02\0\0\0'
@@ -105,7 +105,7 @@ def _to_rgb(image):
 
 def open_image(
     image:Path|str|Image.Image|np.ndarray|Tensor, # a file, (H, W), (H, W, 3) or (3, H, W)
-) -> Image.Image: # its own size; RGB, or one float channel in [0, 1] where it has more than 8 bits
+) -> Image.Image: # its own size; RGB, or a float channel in [0, 1] where it has over 8 bits
     "An image decoded, upright and in colour. Raises ValueError for what cannot be read."
     if isinstance(image, (str, Path)):
         return decode_image(image, _to_rgb)
