@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from PIL import Image
@@ -121,34 +122,33 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
     "From images to predictions."
     def detect(
         self,
-        what, # an image, a folder, or several: see `list_images`
+        images:Any, # an image, a folder, or several: see `list_images`
         progress:bool=True, # a bar in a terminal or notebook
-        unreadable:dict|None=None, # takes what cannot be read, path -> sentence; None raises
+        unreadable:dict[Path|str, str]|None=None, # takes path -> what is wrong; None raises
     ) -> Detection|list[Detection]: # one for one image, a list for everything else
         "Score, map and prediction. Raises ValueError for unreadable images; warns where in doubt."
         pipeline = self.pipeline_in_use()
-        output = run_pipeline(pipeline, list_images(what), progress, unreadable)
+        output = run_pipeline(pipeline, list_images(images), progress, unreadable)
         detections = make_detections(output, pipeline.model.config, self.threshold_in_use)
         warn_if_unreliable(detections)
-        return detections[0] if is_single_image(what) else detections
+        return detections[0] if is_single_image(images) else detections
 
     def calibrate(
         self,
-        what, # images that the head has not learned from: see `list_images`
+        images:Any, # that the head has not learned from: see `list_images`
         labels:Sequence[int]|None=None, # 0 normal, 1 anomalous; None: all are normal
         rate:float|None=None, # of false alarms, without labels; by default the detector's
         progress:bool=True, # a bar in a terminal or notebook
     ) -> 'Detector': # itself, with `threshold_`
         "Set the threshold by normal images, or with labels by F1. Raises ValueError."
-        images = list_images(what)
+        images = list_images(images)
         if labels is not None and len(labels) != len(images):
             raise ValueError(f'calibrate: there are {len(images)} images and {len(labels)} labels.')
         output = run_pipeline(self.pipeline_in_use(), images, progress)
         ignore_border = self.model_in_use.config.ignore_border
         scores = image_scores(output.patches, ignore_border).tolist()
         if labels is None:
-            rate = self.rate if rate is None else rate
-            threshold = threshold_from_normals(scores, rate)
+            threshold = threshold_from_normals(scores, self.rate if rate is None else rate)
             normal = np.arange(len(images))
         else:
             threshold = threshold_from_labels(scores, labels)
@@ -158,16 +158,16 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
 
     def explain(
         self,
-        what:Detection|Path|str|Image.Image|np.ndarray|Tensor, # a detection, or one image
+        image:Detection|Path|str|Image.Image|np.ndarray|Tensor, # or its detection
         top:int=5, # number of patches
     ) -> Explanation:
         "The worst patches, how far beyond the threshold, and the weight in training."
-        detection = what if isinstance(what, Detection) else self.detect(what)
+        detection = image if isinstance(image, Detection) else self.detect(image)
         return explain(detection, top)
 
     def score_samples(
         self,
-        X, # images: see `list_images`
+        X:Any, # images: see `list_images`
     ) -> np.ndarray: # (n,), higher is more normal
         "The image scores with the other sign, as scikit-learn has them."
         output = run_pipeline(self.pipeline_in_use(), list_images(X))
@@ -183,14 +183,14 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
 
     def decision_function(
         self,
-        X, # images: see `list_images`
+        X:Any, # images: see `list_images`
     ) -> np.ndarray: # (n,), below 0 for anomalous
         "`score_samples` minus the threshold's. Raises NotFittedError without a threshold."
         return self.score_samples(X) - self.offset_
 
     def predict(
         self,
-        X, # images: see `list_images`
+        X:Any, # images: see `list_images`
     ) -> np.ndarray: # (n,), 1 normal, -1 anomalous
         "Predictions as scikit-learn has them. Raises NotFittedError without a threshold."
         offset = self.offset_
@@ -223,8 +223,8 @@ class Detector(_TrainedDetector):
     "An anomaly detector that learns from normal images; an outlier detector of scikit-learn."
     def fit(
         self,
-        X, # normal images: see `list_images`
-        y=None, # not used
+        X:Any, # normal images: see `list_images`
+        y:None=None, # not used
         progress:bool=True, # a bar in a terminal or notebook
     ) -> 'Detector': # itself, with `model_`, `threshold_`, `history_` and `held_back_`
         "Learn from four fifths, calibrate with the rest. Raises ValueError below five images."
@@ -238,8 +238,7 @@ class Detector(_TrainedDetector):
         config = self._training_config(backbone)
         learned, self.held_back_ = _split(len(images), config.seed)
         category = Path(X).name if isinstance(X, (str, Path)) else 'images'
-        training = [images[i] for i in learned]
-        features = _raw_maps(training, backbone, config, category, progress)
+        features = _raw_maps([images[i] for i in learned], backbone, config, category, progress)
         device = next(backbone.parameters()).device
         head, self.history_ = train_head(features, config, device, progress)
         self.model_ = Model(head, config, {'fit': [category]}, fingerprint(backbone))
@@ -255,7 +254,7 @@ class Detector(_TrainedDetector):
 
     def few_shot(
         self,
-        what, # a few normal images of a new product: see `list_images`
+        images:Any, # a few normal ones of a new product: see `list_images`
         steps:int=10, # of the inner loop
         inner_lr:float|None=None, # by default the config's
     ) -> 'Detector': # a new one, without a threshold
@@ -270,7 +269,7 @@ class Detector(_TrainedDetector):
                 stacklevel=2,
             )
         config = replace(model.config, rotations=False)
-        features = _raw_maps(list_images(what), backbone, config, 'few', progress=False)
+        features = _raw_maps(list_images(images), backbone, config, 'few', progress=False)
         head = adapt_head(model.head, features, model.config, steps, inner_lr)
         return Detector(replace(model, head=head), backbone, config=self.config, rate=self.rate)
 

@@ -119,7 +119,7 @@ def run_pipeline(
     pipeline:ScoringPipeline, # from `assemble_pipeline`
     images:Sequence, # single images, see `list_images`
     progress:bool=True, # a bar in a terminal or notebook
-    unreadable:dict|None=None, # takes what cannot be read, path -> sentence; None raises
+    unreadable:dict[Path|str, str]|None=None, # takes path -> what is wrong; None raises
 ) -> PipelineOutput:
     "Score images. Raises ValueError for unreadable ones, and where none is left."
     batch_size = 2 if pipeline.device.type == 'cpu' else 32 # a CPU's memory likes small ones
