@@ -17,15 +17,20 @@ import typer
 import cozad
 from .bench import QUICK, BenchSizes, bench_text, run_bench
 from cozad.commands import (
-    check_command, demo_command, evaluate_command, export_command, fit_command, predict_command,
+    check_command,
+    demo_command,
+    evaluate_command,
+    export_command,
+    fit_command,
+    predict_command,
     train_command,
 )
 from .config import Config
 from .datasets import read_sets
 from .demo import DEMO
 from .experiments import Experiment, compare_rows, read_results, run_experiment
-from .paper import GRIDS
 from .options import COMMON, RunOptions, TransferOptions, config_options, expand
+from .paper import GRIDS
 from .reproduction import missing_sets, outcome, reproduce
 from .tables import compare_with_paper
 
@@ -67,7 +72,9 @@ def experiments_command(
         '--show', help='Compute nothing; print the results that exist.',
     )]=False,
 ) -> None:
-    """Compute the rows of an ablation TABLE that are missing in OUT, and compare them.
+    """Compute and compare the rows of an ablation TABLE.
+
+    Rows whose results are in OUT already are not computed again.
 
     Example: cozad experiments table7 --source mvtec:/data/visa --target mvtec:/data/mvtec
     --seeds 3 --jobs 2 --out table7
@@ -104,7 +111,7 @@ def reproduce_command(
         '--small', help="A budget for a CPU, that of cozad demo, instead of the paper's.",
     )]=False,
 ) -> None:
-    """Run the paper's evaluation as far as the sets in DATA allow.
+    """Run the paper's evaluation, as far as DATA holds its sets.
 
     Example: cozad reproduce --data /data --out reproduction --seeds 3
     """

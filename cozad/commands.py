@@ -24,7 +24,11 @@ from .export import export
 from .features import load_backbone
 from .model import load_model, save_model
 from cozad.options import (
-    SCORING, ScoringChanges, SetOptions, ThresholdOptions, config_options,
+    SCORING,
+    ScoringOptions,
+    SetOptions,
+    ThresholdOptions,
+    config_options,
 )
 from .report import exit_code, predict_to_folder, prediction_summary
 from .results import save_results
@@ -87,7 +91,9 @@ def demo_command(
     *,
     changes:DemoOptions,
 ) -> None:
-    """Train CoZAD and SimpleNet on some embedded textures and test them on all, in a minute.
+    """Train and test on some embedded textures, in a minute.
+
+    CoZAD and SimpleNet are trained on some textures, and tested on others and on the same.
 
     Example: cozad demo --out demo
     """
@@ -103,9 +109,9 @@ def train_command(
     plain:Annotated[bool, typer.Option('--plain', hidden=True)]=False,
     device:Device=None,
 ) -> None:
-    """Train CoZAD, or the method of --method, on the normal training images of SETS.
+    """Train CoZAD, or another --method, on normal images of SETS.
 
-    After an interruption the same command continues.
+    Only normal training images are used. After an interruption the same command continues.
 
     Example: cozad train mvtec:/data/visa --backbone lite0 --out visa.safetensors
     """
@@ -127,9 +133,9 @@ def fit_command(
     rate:Annotated[float, typer.Option(help='Acceptable share of false alarms.')]=.05,
     device:Device=None,
 ) -> None:
-    """Train SimpleNet, or CoZAD with --method cozad, on a FOLDER of images of one product.
+    """Train SimpleNet, or another --method, on one product.
 
-    A fifth of the images is held back and sets the threshold.
+    FOLDER holds normal images of one product. A fifth of them is held back for the threshold.
 
     Example: cozad fit good --backbone lite0 --out mine.safetensors
     """
@@ -159,13 +165,13 @@ def _with_plain_warnings(action):
 def evaluate_command(
     model:ModelFile,
     data:SetOptions,
-    changes:ScoringChanges,
+    changes:ScoringOptions,
     out:Annotated[Path, typer.Option(
         help='The table to write; a .json with all circumstances goes beside it.',
     )]=Path('results.csv'),
     device:Device=None,
 ) -> None:
-    """Test MODEL on the test images of SETS, beside baselines without training.
+    """Test MODEL on SETS, beside baselines without training.
 
     Example: cozad evaluate visa.safetensors mvtec:/data/mvtec
     """
@@ -225,7 +231,9 @@ def export_command(
         help='The file to write: .onnx for any runtime, .pt2 for PyTorch.',
     )]=Path('model.onnx'),
 ) -> None:
-    """Write MODEL with its backbone for programs without cozad: images in, maps and scores out.
+    """Write MODEL with its backbone for programs without cozad.
+
+    The file takes images and gives maps and scores.
 
     Example: cozad export visa.safetensors --out visa.onnx
     """
@@ -240,7 +248,7 @@ def check_command(
         help=f"Compare with published counts: {', '.join(BENCHMARKS)}.",
     )]=None,
 ) -> None:
-    """Open every image and mask of SETS and report what is wrong with them.
+    """Open all images and masks of SETS and report what is wrong.
 
     Example: cozad check yesno:/data/brainmri --benchmark brainmri
     """

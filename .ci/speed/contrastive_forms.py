@@ -21,7 +21,8 @@ def _row_losses(u, noisy, every, numbers):
     itself = numbers[:, None] == torch.arange(len(every), device=u.device)
     near = cosines.detach().masked_fill(itself, -torch.inf).topk(K, 1).indices
     cosines = cosines / TEMPERATURE
-    positive = (u * F.normalize(noisy, dim=1)).sum(1, keepdim=True) / TEMPERATURE
+    positive = (u * (noisy / noisy.norm(dim=1, keepdim=True))).sum(1, keepdim=True)
+    positive = positive / TEMPERATURE
     attract = torch.cat([positive, cosines.gather(1, near)], 1).logsumexp(1)
     left_out = torch.cat([numbers[:, None], near], 1)
     repel = cosines.scatter(1, left_out, -torch.inf).logsumexp(1)
