@@ -144,7 +144,7 @@ SIMPLENET = dict(contrastive=False, data_weights=False, model_weights=False, met
 class Config(
     ScoringConfig, TrainingConfig, MetaConfig, WeightConfig, LossConfig, HeadConfig, FeatureConfig,
 ):
-    "Everything that changes a result. The defaults are CoZAD. Raises ValueError for values that cannot work."
+    "Everything that changes a result; by default CoZAD. Raises ValueError for impossible values."
 
     def __post_init__(self):
         FeatureConfig.__post_init__(self)

@@ -202,6 +202,8 @@ def read_scores(
     tables = []
     for row, run in _stored_runs(experiment):
         tables.append(pd.DataFrame(run['images']).assign(row=row, seed=run['config']['seed']))
+    if not tables:
+        raise ValueError(f"'{experiment.out}' holds no run of this experiment; compute it first.")
     return pd.concat(tables, ignore_index=True)
 
 
