@@ -10,7 +10,7 @@ __all__ = ['BAD_INPUT', 'GridOptions', 'WITHOUT_SEED', 'app', 'COMMANDS', 'with_
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 import typer
@@ -29,7 +29,14 @@ from .config import Config
 from .datasets import read_sets
 from .demo import DEMO
 from .experiments import Experiment, compare_rows, read_results, run_experiment
-from .options import COMMON, RunOptions, TransferOptions, config_options, expand
+from cozad.options import (
+    COMMON,
+    SETTINGS,
+    RunOptions,
+    TransferOptions,
+    config_options,
+    expand,
+)
 from .paper import GRIDS
 from .reproduction import missing_sets, outcome, reproduce
 from .tables import compare_with_paper
@@ -57,7 +64,7 @@ def with_plain_errors(
 
 # %% ../nbs/use/08_command_line.ipynb #4a572e45
 GridOptions = config_options(Config(), ('backbone', 'epochs', 'patches', 'size'))
-WITHOUT_SEED = tuple(option.name for option in fields(Config) if option.name != 'seed')
+WITHOUT_SEED = tuple(name for name in SETTINGS if name != 'seed')
 
 
 def experiments_command(
