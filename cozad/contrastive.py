@@ -64,12 +64,12 @@ def info_nce(
 # %% ../nbs/learn/06_contrastive.ipynb #ee97c20b
 def _nearest(
     similarity, # cosines of m anchors and n embeddings, (m, n)
-    own, # the image of each anchor, (m,)
+    anchor_images, # the image of each anchor, (m,)
     images, # the image of each embedding, (n,)
     k, # how many
 ):
     "The k largest cosines in other images and where they stand, each (m, k); without gradient."
-    same_image = own[:, None] == images
+    same_image = anchor_images[:, None] == images
     return similarity.detach().masked_fill(same_image, -torch.inf).topk(k, 1)
 
 

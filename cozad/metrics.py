@@ -11,6 +11,7 @@ import math
 from typing import NamedTuple
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.ndimage import label
 from torch import Tensor
 
@@ -100,9 +101,9 @@ def _check_scores(who, scores):
 # %% ../nbs/learn/02_metrics.ipynb #0a7d6336
 def flat_labels_and_scores(
     who:str, # the function that the messages name
-    labels, # bool, or integers 0 and 1; an array, tensor or list of any shape
-    scores, # real numbers of the same shape
-) -> tuple: # both one-dimensional: tensors on a GPU if the scores are there, else arrays
+    labels:ArrayLike, # bool, or integers 0 and 1; an array, tensor or list of any shape
+    scores:ArrayLike, # real numbers of the same shape
+) -> tuple[np.ndarray|Tensor, np.ndarray|Tensor]: # flat; tensors if the scores are on a GPU
     "Labels and scores as they can be ranked. Raises ValueError for what cannot be."
     if np.shape(labels) != np.shape(scores):
         raise ValueError(
@@ -131,8 +132,8 @@ def _area(ranks):
 
 
 def auroc(
-    labels, # bool, or integers 0 and 1; an array or tensor of any shape
-    scores, # real numbers of the same shape, high for anomalous
+    labels:ArrayLike, # bool, or integers 0 and 1; an array or tensor of any shape
+    scores:ArrayLike, # real numbers of the same shape, high for anomalous
 ) -> float: # between 0 and 1; NaN when a class is missing
     "Exact area under the ROC curve, ties counted half. Raises ValueError for what has no rank."
     return _area(_ranks_of('auroc', labels, scores))
@@ -152,8 +153,8 @@ def _mean_precision(ranks):
 
 
 def average_precision(
-    labels, # bool, or integers 0 and 1; an array or tensor of any shape
-    scores, # real numbers of the same shape, high for anomalous
+    labels:ArrayLike, # bool, or integers 0 and 1; an array or tensor of any shape
+    scores:ArrayLike, # real numbers of the same shape, high for anomalous
 ) -> float: # above 0, at most 1; NaN when a class is missing
     "Exact area under the steps of the precision-recall curve. Raises ValueError as `auroc` does."
     return _mean_precision(_ranks_of('average_precision', labels, scores))
@@ -170,23 +171,23 @@ def _best_f1(ranks):
 
 
 def best_f1(
-    labels, # bool, or integers 0 and 1; an array or tensor of any shape
-    scores, # real numbers of the same shape, high for anomalous
+    labels:ArrayLike, # bool, or integers 0 and 1; an array or tensor of any shape
+    scores:ArrayLike, # real numbers of the same shape, high for anomalous
 ) -> tuple[float, float]: # F1 and the threshold of `scores >= threshold`; NaN without a class
     "Largest F1, and the highest threshold that reaches it. Raises ValueError as `auroc` does."
     return _best_f1(_ranks_of('best_f1', labels, scores))
 
 
 def f1_max(
-    labels, # as in `best_f1`
-    scores, # as in `best_f1`
+    labels:ArrayLike, # as in `best_f1`
+    scores:ArrayLike, # as in `best_f1`
 ) -> float: # above 0, at most 1; NaN when a class is missing
     "Largest F1 over all thresholds. Raises ValueError as `auroc` does."
     return _best_f1(_ranks_of('f1_max', labels, scores))[0]
 
 # %% ../nbs/learn/02_metrics.ipynb #pro00013
 def defect_regions(
-    masks, # (n, h, w), checked labels; an array or a tensor
+    masks:ArrayLike, # (n, h, w), checked labels; an array or a tensor
 ) -> np.ndarray: # for each anomalous pixel, the number of its region from 0 on, (m,)
     "The 8-connected regions, none of which reaches into another image."
     masks = _flat(masks, None).reshape(np.shape(masks)).astype(bool)
@@ -233,8 +234,8 @@ def _check_masks(who, masks):
 
 # %% ../nbs/learn/02_metrics.ipynb #15d63d5c
 def aupro(
-    masks, # (n, h, w), bool, or integers 0 and 1; an array or tensor
-    maps, # (n, h, w), real numbers, high for anomalous
+    masks:ArrayLike, # (n, h, w), bool, or integers 0 and 1; an array or tensor
+    maps:ArrayLike, # (n, h, w), real numbers, high for anomalous
     limit:float=.3, # largest false-alarm rate
 ) -> float: # between 0 and 1; NaN without a region or without a normal pixel
     "Exact area under the PRO curve up to `limit`, over it. Raises ValueError, also for limits."
@@ -244,8 +245,8 @@ def aupro(
 
 # %% ../nbs/learn/02_metrics.ipynb #pro00032
 def image_metrics(
-    labels, # (n,), bool, or integers 0 and 1
-    scores, # (n,), a real number for each image, high for anomalous
+    labels:ArrayLike, # (n,), bool, or integers 0 and 1
+    scores:ArrayLike, # (n,), a real number for each image, high for anomalous
 ) -> dict[str, float]: # I-AUROC, I-AP, I-F1max; NaN when a class is missing
     "The exact image metrics, each between 0 and 1. Raises ValueError as `auroc` does."
     ranks = _ranks_of('image_metrics', labels, scores)
@@ -257,8 +258,8 @@ def image_metrics(
 
 
 def pixel_metrics(
-    masks, # (n, h, w), bool, or integers 0 and 1; an array or tensor
-    maps, # (n, h, w), real numbers, high for anomalous
+    masks:ArrayLike, # (n, h, w), bool, or integers 0 and 1; an array or tensor
+    maps:ArrayLike, # (n, h, w), real numbers, high for anomalous
     limit:float=.3, # largest false-alarm rate of AU-PRO
 ) -> dict[str, float]: # P-AUROC, P-AP, P-F1max, AU-PRO@0.3; NaN when a class is missing
     "The exact pixel metrics, each between 0 and 1. Raises ValueError as `aupro` does."

@@ -9,6 +9,7 @@ __all__ = ['StreamingCurve']
 import math
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from .metrics import check_limit, defect_regions, flat_labels_and_scores
 
@@ -116,8 +117,8 @@ class StreamingCurve:
 
     def add(
         self,
-        labels, # bool, or integers 0 and 1; for `aupro` the masks (n, h, w) of whole images
-        scores, # real numbers of the same shape, high for anomalous
+        labels:ArrayLike, # bool, or 0 and 1; for `aupro` the masks (n, h, w) of whole images
+        scores:ArrayLike, # real numbers of the same shape, high for anomalous
     ) -> None:
         "Count a batch. Raises ValueError as `auroc` does, and then counts nothing."
         flat, values = flat_labels_and_scores('StreamingCurve', labels, scores)
