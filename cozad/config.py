@@ -69,7 +69,7 @@ class WeightConfig(FormulaConfig):
     score_patches:int|None=256 # patches whose largest score is the image's; None takes all
     model_weights:bool=True # a penalty that follows the losses, Eq. 8-9
     gamma:float=1. # Eq. 9
-    window:int=10 # pairs of losses that Eq. 8 looks back on
+    window:int=10 # last pairs of losses that Eq. 8 uses
     lambda_0:float=5e-6 # weight of the squared norm, Eq. 9
 
     def __post_init__(self):
