@@ -156,7 +156,7 @@ def score_strip(
     "Scores as piled dots over an axis."
     plot = _plot(scores, normals, threshold, columns)
     context = _template().new_context(dict(plot=plot, palette=PALETTE))
-    svg = ''.join(_template().blocks['scores'](context))
+    svg = ''.join(_template().blocks['scores'](context)).strip()
     return svg, (plot['low'], plot['high'])
 
 # %% ../nbs/use/05_report.ipynb #a022ad60
