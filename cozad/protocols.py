@@ -23,7 +23,7 @@ from cozad.baselines import (
     mutual_scores,
     untrained_head,
 )
-from .cache import Features, extract
+from .cache import extract
 from .config import method_name
 from .datasets import select
 from cozad.evaluation import (
@@ -34,6 +34,7 @@ from cozad.evaluation import (
     score_features,
     with_means,
 )
+from .extraction import Features
 from .features import Backbone
 from .images import Sample
 from .model import Model

@@ -32,7 +32,7 @@ from .model import Model, load_model
 from .config import SIMPLENET, Config, method_name
 from .protocols import compare_protocols
 from .simplenet import anomaly_map
-from .tables import write_tables
+from .table_pages import write_tables
 from .textures import make_textures
 
 # %% ../nbs/evidence/08_reproduction.ipynb #06fb6b28
