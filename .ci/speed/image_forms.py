@@ -157,29 +157,39 @@ def extraction_ways(
 ) -> pd.DataFrame: # seconds of four ways
     "Extraction with and without decoding ahead, and a second call. Raises ArithmeticError."
     with tempfile.TemporaryDirectory() as root:
-        filled = Path(root)/'filled'
-
-        def extract_to(folder):
-            return extract(backbone, samples, size, folder, progress=False)
-
-        def ahead():
-            return extract_to(Path(tempfile.mkdtemp(dir=root)))
-
-        def one_by_one():
-            with patch.object(cache, 'prefetch_images', _decode_one_by_one):
-                return ahead()
-
-        def checked_in_full():
-            forget_checks()
-            return extract_to(filled)
-
-        forms = {
-            'decoded one after the other': one_by_one,
-            'decoded ahead': ahead,
-            'asked again, checked in full': checked_in_full,
-            'asked again': lambda: extract_to(filled),
-        }
+        forms = _extraction_forms(backbone, samples, size, Path(root))
         seconds, features = in_turn(forms, rounds, clock)
-        maps = {way: torch.cat([m.flatten() for m in f[:]]) for way, f in features.items()}
+        maps = {way: _all_numbers(stored) for way, stored in features.items()}
         check_agreement(maps, 'decoded one after the other', 0)
     return seconds
+
+
+def _all_numbers(features):
+    "All maps of all samples as one vector."
+    return torch.cat([maps.flatten() for maps in features[:]])
+
+
+def _extraction_forms(backbone, samples, size, root):
+    "Four ways to get features, by their names."
+    filled = root/'filled'
+
+    def extract_to(folder):
+        return extract(backbone, samples, size, folder, progress=False)
+
+    def ahead():
+        return extract_to(Path(tempfile.mkdtemp(dir=root)))
+
+    def one_by_one():
+        with patch.object(cache, 'prefetch_images', _decode_one_by_one):
+            return ahead()
+
+    def checked_in_full():
+        forget_checks()
+        return extract_to(filled)
+
+    return {
+        'decoded one after the other': one_by_one,
+        'decoded ahead': ahead,
+        'asked again, checked in full': checked_in_full,
+        'asked again': lambda: extract_to(filled),
+    }

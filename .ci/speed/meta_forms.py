@@ -91,7 +91,10 @@ def by_loop(module, support, query, loop=MAML):
     for s, q in _task_by_task(support, query):
         result = task_gradient(_loss(module), *split_state(module), s, q, loop)
         gradients.append(result.gradients)
-    return {name: sum(g[name] for g in gradients) / len(gradients) for name in gradients[0]}
+    means = {}
+    for name in gradients[0]:
+        means[name] = sum(gradient[name] for gradient in gradients) / len(gradients)
+    return means
 
 
 def by_higher(module, support, query, loop=MAML):

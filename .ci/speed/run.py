@@ -19,15 +19,13 @@ if __name__ == '__main__':
 
 import torch
 from speed.findings import Findings, as_text, write_bench
-from speed.sections import (
+from speed.image_sections import measure_inference, measure_peers, measure_training
+from speed.number_sections import (
     measure_contrast,
     measure_demo,
     measure_growth,
-    measure_inference,
     measure_meta,
-    measure_peers,
     measure_ranks,
-    measure_training,
 )
 from speed.targets import TOY, Sizes
 from tqdm.auto import tqdm
