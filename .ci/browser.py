@@ -196,59 +196,68 @@ def check(page, notebook, pictures):
     return wrong + failures(panel) + [f'the browser says: {error}' for error in page.errors]
 
 
-def check_widget(page, widget, picture):
-    "Move its slider, choose from its list if it has one, and see whether the figure follows."
-    wrong = []
-    handle = widget.locator('.noUi-handle').first
-    readout = widget.locator('.widget-readout').first
+class Widget:
+    "A widget on a page: its slider, its list and its figures."
 
-    def figures():
-        return widget.locator('img').evaluate_all(BYTES_OF_IMAGES)
+    def __init__(self, page, locator):
+        self.page, self.locator, self.wrong = page, locator, []
+        self.handle = locator.locator('.noUi-handle').first
+        self.readout = locator.locator('.widget-readout').first
 
-    def moves(what, act):
-        old = figures()
+    def figures(self):
+        "The bytes of its images."
+        return self.locator.locator('img').evaluate_all(BYTES_OF_IMAGES)
+
+    def expect_change(self, what, act):
+        "Do something; note when the figure does not follow."
+        old = self.figures()
         act()
         try:
-            until(page, what, lambda: figures() not in ([], old), 20)
+            until(self.page, what, lambda: self.figures() not in ([], old), 20)
         except TimeoutError:
-            wrong.append(f'{what}: the figure did not follow')
+            self.wrong.append(f'{what}: the figure did not follow')
 
-    def five_steps():
-        handle.focus()
+    def move_slider(self):
+        "Five steps to the right."
+        number = self.readout.inner_text()
+        self.expect_change('slider', self._five_steps)
+        if self.readout.inner_text() == number:
+            self.wrong.append(f'slider: it still says {number}')
+
+    def _five_steps(self):
+        self.handle.focus()
         for _ in range(5):
-            page.keyboard.press('ArrowRight')
+            self.page.keyboard.press('ArrowRight')
 
-    widget.scroll_into_view_if_needed()
-    until(page, 'figure', figures, 60)
-    number = readout.inner_text()
-    moves('slider', five_steps)
-    if readout.inner_text() == number:
-        wrong.append(f'slider: it still says {number}')
-    choose_from_list(widget, moves)
-    wrong += check_slow_moves(page, handle, figures)
+    def choose_from_list(self):
+        "Take the middle entry of its list, if it has one."
+        picker = self.locator.locator('select')
+        if picker.count():
+            middle = picker.first.locator('option').count() // 2
+            self.expect_change('list', lambda: picker.first.select_option(index=middle))
+
+    def compare_slow_moves(self):
+        "After quick moves the figure must be the one of slow moves to the same place."
+        self.page.wait_for_timeout(3000) # for what was still to be drawn
+        quick = self.figures()
+        for key in ('ArrowRight', 'ArrowLeft'):
+            self.handle.press(key)
+            self.page.wait_for_timeout(3000)
+        if self.figures() != quick:
+            self.wrong.append('after quick moves the figure differs from that after slow moves')
+
+
+def check_widget(page, locator, picture):
+    "Move the slider, choose from the list, and see whether the figure follows."
+    widget = Widget(page, locator)
+    locator.scroll_into_view_if_needed()
+    until(page, 'figure', widget.figures, 60)
+    widget.move_slider()
+    widget.choose_from_list()
+    widget.compare_slow_moves()
     if picture:
-        widget.screenshot(path=f'{picture}.png')
-    return wrong
-
-
-def choose_from_list(widget, moves):
-    "Take the middle entry of the widget's list, if it has one."
-    picker = widget.locator('select')
-    if picker.count():
-        middle = picker.first.locator('option').count() // 2
-        moves('list', lambda: picker.first.select_option(index=middle))
-
-
-def check_slow_moves(page, handle, figures):
-    "After quick moves the figure must be the one of slow moves to the same place."
-    page.wait_for_timeout(3000) # for what was still to be drawn
-    quick = figures()
-    for key in ('ArrowRight', 'ArrowLeft'):
-        handle.press(key)
-        page.wait_for_timeout(3000)
-    if figures() == quick:
-        return []
-    return ['after quick moves the figure differs from that after slow moves to the same place']
+        locator.screenshot(path=f'{picture}.png')
+    return widget.wrong
 
 
 def try_notebook(page, notebook, pictures):

@@ -88,7 +88,8 @@ def check_devices(func, args, tensors):
         if not isinstance(args[0], GPUTensor):
             raise RuntimeError(f'{func}: indices should be either on cpu or on the same device as '
                                'the indexed tensor (cpu)')
-        cpu = [t for t in cpu if not any(t is index for index in args[1])]
+        indices = {id(index) for index in args[1]}
+        cpu = [t for t in cpu if id(t) not in indices]
 
     def counts(t):
         return t.dim() or func in NO_SCALARS or func._schema.is_mutable and t is args[0]

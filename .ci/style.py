@@ -85,6 +85,9 @@ def check(file):
         return
     source = file.read_text(encoding='utf-8')
     lines = source.split('\n')
+    if file.parent.name != 'cozad': # modules are checked in their notebooks
+        for line, sentence in findings(ast.parse(source), True):
+            yield f'{name}, line {line}: {sentence}'
     if len(lines) > 300 and file.parent.name == 'cozad':
         yield f'{name}: {len(lines)} lines'
 
@@ -93,7 +96,8 @@ def main():
     "Print the findings and how many files passed."
     chosen = [Path(argument).resolve() for argument in sys.argv[1:]]
     modules = [f for f in sorted((ROOT/'cozad').glob('*.py')) if f.name != '_modidx.py']
-    files = chosen or modules + sorted((ROOT/'nbs').rglob('*.ipynb'))
+    instruments = sorted((ROOT/'.ci').rglob('*.py'))
+    files = chosen or modules + sorted((ROOT/'nbs').rglob('*.ipynb')) + instruments
     failed = 0
     for file in files:
         found = list(check(file))

@@ -70,6 +70,7 @@ def environment() -> dict[str, str]:
     return dict(
         cozad=cozad.__version__, torch=torch.__version__, timm=timm.__version__,
         numpy=np.__version__, python=platform.python_version(), hardware=hardware,
+        threads=torch.get_num_threads(),
         float32_products=torch.get_float32_matmul_precision(),
         date=datetime.date.today().isoformat(),
     )
