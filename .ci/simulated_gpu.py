@@ -10,7 +10,6 @@ digits as one without. It knows nothing of speed, memory, or of operations that 
 """
 import collections
 import contextlib
-import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -270,12 +269,14 @@ def reproduced(out, name, device):
     "All tables of the reproduction of synthetic sets, by file name; times left out."
     import pandas as pd
     from cozad.demo import DEMO
-    from cozad.reproduction import reproduce
+    from cozad.reproduction import ReproductionOptions, reproduce
     from cozad.synthetic import make_synthetic_sets
     if not (out/'sets').exists():
         make_synthetic_sets(out/'sets')
-    with device, patch.dict(os.environ, COZAD_CACHE=str(out/f'cache {name}')):
-        reproduce(out/'sets', out/name, replace(DEMO, epochs=2), seeds=1, progress=False)
+    config = replace(DEMO, epochs=2)
+    options = ReproductionOptions(config, seeds=1, root=out/f'cache {name}', progress=False)
+    with device:
+        reproduce(out/'sets', out/name, options)
     timed = ('costs.csv', 'seconds.csv')
     files = [f for f in sorted((out/name).rglob('*.csv')) if f.name not in timed]
     return {f.name: pd.read_csv(f).drop(columns='seconds', errors='ignore') for f in files}

@@ -38,7 +38,7 @@ from cozad.options import (
     expand,
 )
 from .paper import GRIDS
-from .reproduction import missing_sets, outcome, reproduce
+from .reproduction import ReproductionOptions, missing_sets, outcome, reproduce
 from .tables import compare_with_paper
 
 # %% ../nbs/use/08_command_line.ipynb #58c24622
@@ -124,7 +124,8 @@ def reproduce_command(
     """
     config = changes.apply(DEMO if small else Config(), WITHOUT_SEED)
     typer.echo(f"absent: {', '.join(missing_sets(data)) or 'nothing'}")
-    table = reproduce(data, out, config, runs.seeds, ablations, runs.jobs)
+    options = ReproductionOptions(config, runs.seeds, ablations, runs.jobs)
+    table = reproduce(data, out, options)
     typer.echo(f'{outcome(compare_with_paper(table))}\nTables, curves and maps: {out}')
 
 # %% ../nbs/use/08_command_line.ipynb #acd96457
