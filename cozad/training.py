@@ -23,6 +23,7 @@ from .confidence import IQRRule, category_rules, category_weights
 from .config import Config, MetaConfig, WeightConfig, method_name
 from .covariance import LossWindow, penalty_weight
 from .datasets import select
+from .digests import TrainingImages, image_digests
 from .extraction import Features, preload
 from .features import AGGREGATIONS, Backbone
 from .images import Sample
@@ -268,7 +269,8 @@ def train(
     ]
     device = next(backbone.parameters()).device
     head, _ = train_head(sum(turned, features), config, device, progress, checkpoint)
-    return Model(head, config, categories, fingerprint(backbone))
+    images = TrainingImages(frozenset(image_digests([sample.path for sample in every], root)))
+    return Model(head, config, categories, fingerprint(backbone), images)
 
 # %% ../nbs/learn/12_training.ipynb #3dcfb573
 @torch.no_grad() # the inner loop takes its own gradients; nothing outside needs them
