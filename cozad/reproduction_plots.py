@@ -42,12 +42,12 @@ def mean_roc(
     return np.mean(curves, 0) if curves else np.full(len(rates), np.nan)
 
 # %% ../nbs/reference/26_reproduction_plots.ipynb #08b00007
-def _plot_row(ax, images, row, colour):
-    "The curves of one row on one target."
+def _plot_row(ax, images, row, style):
+    "The curves of one row on one target: thin for each seed, and their mean."
     curves = [mean_roc(of_seed) for _, of_seed in images.groupby('seed')]
     for curve in curves:
-        ax.plot(_RATES, curve, lw=.6, alpha=.5, color=colour)
-    ax.plot(_RATES, np.mean(curves, 0), color=colour, label=row)
+        ax.plot(_RATES, curve, lw=.6, alpha=.5, **style)
+    ax.plot(_RATES, np.mean(curves, 0), label=row, **style)
 
 
 def plot_rocs(
@@ -55,10 +55,10 @@ def plot_rocs(
     axs:Sequence[Axes], # one per target
 ) -> None:
     "A panel per target, a curve per row of the grid and, thin, per seed."
-    colours = plt.rcParams['axes.prop_cycle'].by_key()['color']
+    styles = plt.rcParams['axes.prop_cycle'] # colours and line styles
     for ax, (target, of_target) in zip(axs, images.groupby('target', sort=False)):
-        for colour, (row, of_row) in zip(colours, of_target.groupby('row', sort=False)):
-            _plot_row(ax, of_row, row, colour)
+        for style, (row, of_row) in zip(styles, of_target.groupby('row', sort=False)):
+            _plot_row(ax, of_row, row, style)
         if of_target.label.nunique() < 2:
             ax.text(.5, .5, 'n/a', ha='center', va='center')
         ax.plot([0, 1], [0, 1], ':', color='k', lw=1)
@@ -77,6 +77,7 @@ def draw_rocs(
     )
     plot_rocs(images, axs[0])
     axs[0, 0].legend()
+    axs[0, 0].set_ylabel('defects found')
     figure.supxlabel('false alarms among the normal images')
     with atomic_write(path) as temporary:
         figure.savefig(temporary, bbox_inches='tight')
