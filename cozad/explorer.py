@@ -65,11 +65,12 @@ def plot_frames(
 
 # %% ../nbs/use/06_explorer.ipynb #14f3b4fe
 def _position_title(threshold, value, scores):
-    "Expected false alarms where they are known, and the number of anomalous images."
+    "Expected false alarms, or that they are unknown, and the number of anomalous images."
     anomalous = (np.asarray(scores) > value).sum()
     title = f'{anomalous} of {len(scores)} in the folder anomalous'
     rate = threshold.rate(value) if threshold else math.nan
-    return title if math.isnan(rate) else f'expected false alarms {rate:.0%}\n{title}'
+    known = 'unknown' if math.isnan(rate) else f'{rate:.0%}'
+    return f'expected false alarms {known}\n{title}'
 
 
 def plot_position(

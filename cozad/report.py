@@ -177,9 +177,9 @@ def _threshold_sentence(detections, threshold):
     anomalous = sum(bool(detection.anomalous) for detection in detections)
     normal = len(detections) - anomalous
     sentence = f'threshold {threshold.value:.4g}: {anomalous} anomalous, {normal} normal'
-    if not threshold.normals:
-        return sentence
-    rate = f'{threshold.rate():.1%}, from {len(threshold.normals)} normal images'
+    if not threshold.calibration_scores:
+        return f'{sentence}; expected false alarms unknown'
+    rate = f'{threshold.rate():.1%}, from {len(threshold.calibration_scores)} normal images'
     return f'{sentence}; expected false alarms {rate}'
 
 
@@ -203,6 +203,7 @@ def write_report(
     threshold = detections[0].threshold
     scale = colour_range(detections)
     normals = threshold.normals if threshold else ()
+    calibration_scores = threshold.calibration_scores if threshold else ()
     value = threshold.value if threshold else None
     plot = _plot([detection.score for detection in detections], normals, value)
     text = _template().render(
@@ -212,7 +213,9 @@ def write_report(
         summary=_threshold_sentence(detections, threshold),
         unreadable=list((unreadable or {}).items()),
         cards=[_card(detection, scale) for detection in detections],
-        data=dict(normals=normals, low=plot['low'], high=plot['high'], width=WIDTH),
+        data=dict(
+            normals=calibration_scores, low=plot['low'], high=plot['high'], width=WIDTH,
+        ),
     )
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding='utf-8')

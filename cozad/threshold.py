@@ -41,19 +41,24 @@ class Threshold:
                 'with it, every prediction would be the same.'
             )
 
+    @property
+    def calibration_scores(self) -> tuple[float, ...]: # ascending
+        "The normal scores that tell a rate; none where F1 on them chose the threshold."
+        return self.normals if self.f1 is None else ()
+
     def _above(self, value):
-        "How many of the normal scores lie above a value."
-        return sum(score > value for score in self.normals)
+        "How many of the calibration scores lie above a value."
+        return sum(score > value for score in self.calibration_scores)
 
     def rate(
         self,
         value:float|None=None, # by default this threshold's
-    ) -> float: # NaN without scores of normal images
-        "The expected share of false alarms, for this threshold or another value."
-        if not self.normals:
+    ) -> float: # NaN without calibration scores
+        "The expected share of false alarms; for another value at most this, if fixed beforehand."
+        if not self.calibration_scores:
             return math.nan
         above = self._above(self.value if value is None else value)
-        return (above + 1) / (len(self.normals) + 1)
+        return (above + 1) / (len(self.calibration_scores) + 1)
 
     def interval(
         self,
@@ -61,21 +66,24 @@ class Threshold:
     ) -> tuple[float, float]: # NaN where it cannot be said
         "Between which values the true share of false alarms lies."
         above = self._above(self.value) + 1
-        n = len(self.normals)
+        n = len(self.calibration_scores)
         if above > n:
             return math.nan, math.nan
         low, high = beta.interval(level, above, n + 1 - above)
         return float(low), float(high)
 
     def __repr__(self):
-        if not self.normals:
-            return f'threshold {self.value:.4g}, {self.how}; false alarms unknown'
-        images = f'{len(self.normals)} {self.how}'
         if self.f1 is not None:
-            images = f'{self.how} ({len(self.normals)} normal, F1 {self.f1:.3f})'
+            return (
+                f'threshold {self.value:.4g} from {self.how} ({len(self.normals)} normal, '
+                f'F1 {self.f1:.3f}); expected false alarms unknown: '
+                'the threshold was chosen on these images'
+            )
+        if not self.normals:
+            return f'threshold {self.value:.4g}, {self.how}; expected false alarms unknown'
         low, high = self.interval()
         return (
-            f'threshold {self.value:.4g} from {images}; '
+            f'threshold {self.value:.4g} from {len(self.normals)} {self.how}; '
             f'expected false alarms {self.rate():.1%}, likely {low:.1%} to {high:.1%}'
         )
 
