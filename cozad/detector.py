@@ -22,6 +22,7 @@ from .cache import extract, fingerprint
 from .config import Config, method_name
 from .detection import Detection
 from .detector_file import DetectorContents, read_detector, write_detector
+from .digests import TrainingImages, image_digests
 from .explanation import Explanation, explain
 from .extraction import default_batch_size, extract_to_memory
 from .features import Backbone, load_backbone
@@ -62,10 +63,8 @@ class _DetectorParts(BaseEstimator):
         "The result of `fit`, or else what was given. Raises NotFittedError, a ValueError."
         model = getattr(self, 'model_', self.model)
         if model is None:
-            raise NotFittedError(
-                'This detector has no model yet: call fit(normal_images), '
-                'or begin with Detector.load(file).'
-            )
+            raise NotFittedError('This detector has no model yet: call fit(normal_images), '
+                                 'or begin with Detector.load(file).')
         return model
 
     @property
@@ -106,10 +105,8 @@ class _DetectorParts(BaseEstimator):
             return 'Detector: not trained yet'
         model = self.model_in_use
         sources = [f"{name}: {', '.join(parts)}" for name, parts in model.source.items()]
-        return (
-            f'Detector: {method_name(model.config)} with backbone {model.config.backbone}, '
-            f'trained on {"; ".join(sources)}; {self.threshold_in_use or "no threshold"}'
-        )
+        return (f'Detector: {method_name(model.config)} with backbone {model.config.backbone}, '
+                f'trained on {"; ".join(sources)}; {self.threshold_in_use or "no threshold"}')
 
     def _repr_html_(self):
         return f'<pre>{html.escape(repr(self))}</pre>'
@@ -233,15 +230,16 @@ class Detector(_TrainedDetector):
         if len(images) < 5:
             raise ValueError(
                 f'fit: there are {len(images)} images; it takes five, four to learn from and one '
-                'for the threshold. With fewer, few_shot(images) adapts a trained detector.'
-            )
+                'for the threshold. With fewer, few_shot(images) adapts a trained detector.')
         config = self._training_config(backbone)
         learned, self.held_back_ = _split(len(images), config.seed)
         category = Path(X).name if isinstance(X, (str, Path)) else 'images'
-        features = _raw_maps([images[i] for i in learned], backbone, config, category, progress)
+        chosen = [images[i] for i in learned]
+        features = _raw_maps(chosen, backbone, config, category, progress)
         device = next(backbone.parameters()).device
         head, self.history_ = train_head(features, config, device, progress)
-        self.model_ = Model(head, config, {'fit': [category]}, fingerprint(backbone))
+        record = TrainingImages.of(chosen)
+        self.model_ = Model(head, config, {'fit': [category]}, fingerprint(backbone), record)
         return self.calibrate([images[i] for i in self.held_back_], progress=progress)
 
     def _training_config(self, backbone):
@@ -265,13 +263,15 @@ class Detector(_TrainedDetector):
             warnings.warn(
                 f'This head was trained without meta-learning ({method_name(model.config)}), and '
                 'few_shot may make it worse: compare both on images with known defects, '
-                'or train with meta=True.',
-                stacklevel=2,
+                'or train with meta=True.', stacklevel=2,
             )
         config = replace(model.config, rotations=False)
-        features = _raw_maps(list_images(images), backbone, config, 'few', progress=False)
+        images = list_images(images)
+        features = _raw_maps(images, backbone, config, 'few', progress=False)
         head = adapt_head(model.head, features, model.config, steps, inner_lr)
-        return Detector(replace(model, head=head), backbone, config=self.config, rate=self.rate)
+        record = model.images.add_adapted(image_digests(images) if steps else [])
+        adapted = replace(model, head=head, images=record)
+        return Detector(adapted, backbone, config=self.config, rate=self.rate)
 
     def save(
         self,
@@ -291,7 +291,7 @@ class Detector(_TrainedDetector):
     ) -> 'Detector':
         "Read a detector. Raises ValueError for another file, a newer one, or another backbone."
         contents = read_detector(path, backbone, device)
-        detector = cls(contents.model, contents.backbone, contents.threshold, rate=contents.rate)
+        detector = cls(*contents[:3], rate=contents.rate)
         if contents.held_back is not None:
             detector.held_back_ = contents.held_back
         detector.pipeline_in_use() # raises ValueError for other weights

@@ -95,6 +95,15 @@ class TrainingImages(NamedTuple):
     trained_on:frozenset[bytes]|None=None # None when it is not known
     adapted_to:frozenset[bytes]=frozenset() # by a few steps, after training
 
+    @classmethod
+    def of(
+        cls,
+        images:Sequence[Any], # that a head was trained on: see `image_digests`
+        root:Path|None=None, # where digests of files are kept
+    ) -> 'TrainingImages':
+        "The digests of training images. Raises ValueError for an image that cannot be read."
+        return cls(frozenset(image_digests(images, root)))
+
     @property
     def all(self) -> frozenset[bytes]:
         "Those of both kinds, as far as they are known."

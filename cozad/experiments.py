@@ -84,11 +84,12 @@ def _test(model, backbone, targets, root, progress):
     rows = []
     images = []
     categories = scored_categories(model, backbone, targets, root, False, progress)
-    for target, tests, by_method in categories:
-        name = protocol(model.source, target, tests[0].category)
+    for tested, tests, by_method in categories:
+        name = protocol(model.source, model.images, tested)
         (method, scores), = by_method.items()
-        rows += result_rows({(name, method): scores}, source, target, tests, model.config)
-        images += _image_rows(target, tests, image_scores(scores, model.config.ignore_border))
+        rows += result_rows({(name, method): scores}, source, tested.target, tests, model.config)
+        of_images = image_scores(scores, model.config.ignore_border)
+        images += _image_rows(tested.target, tests, of_images)
     return with_means(rows).to_dict('records'), images
 
 

@@ -26,8 +26,10 @@ from cozad.baselines import (
 from .cache import extract
 from .config import method_name
 from .datasets import select
+from .digests import TrainingImages
 from cozad.evaluation import (
     Scorer,
+    TestedCategory,
     describe_source,
     protocol,
     result_rows,
@@ -59,58 +61,97 @@ def scorers_without_target(
     model:Model, # trained
     name:str, # the protocol of the model on this category
     bank:Tensor, # patches of the source, (M, dim)
+    bank_name:str, # the protocol of the bank on this category
 ) -> dict[tuple[str, str], Scorer]: # (protocol, method) -> scorer
     "The scorers that need no normal image of the tested category."
     untrained = untrained_head(model.head.adaptor.in_features, model.config)
     return {
         (name, method_name(model.config)): model.head,
-        (name, 'source memory bank'): bank_scorer(bank),
+        (bank_name, 'source memory bank'): bank_scorer(bank),
         ('no training', 'untrained head'): untrained.to(bank.device),
         ('no training', 'feature norm'): feature_norm,
         ('no training', 'in-image k-NN'): in_image_knn,
     }
 
 # %% ../nbs/evidence/02_protocols.ipynb #8e681719
+def _bank_of(model, features, size):
+    "A memory bank of the patches of normal images, on the device of the model."
+    generator = make_generator(model.config.seed, 'memory bank')
+    bank = memory_bank(features, model.config, size, generator)
+    return bank.to(model.head.adaptor.weight.device)
+
+
 def scorers_with_target(
     model:Model, # trained
     normals:Features, # raw maps of the target's normal training images
+    tested:TestedCategory, # the digests of the target's images
     options:ProtocolOptions,
 ) -> dict[tuple[str, str], Scorer]: # (protocol, method) -> scorer
     "Adapted heads and memory banks, from a few normal images of the tested category and from all."
     config = model.config
-    device = model.head.adaptor.weight.device
-
-    def bank_of(features, size):
-        generator = make_generator(config.seed, 'memory bank')
-        return memory_bank(features, config, size, generator).to(device)
-
+    bank_of = partial(_bank_of, model)
     order = torch.randperm(len(normals), generator=make_generator(config.seed, 'shots')).tolist()
     scorers = {}
     for number in options.shots:
         if number > len(normals):
             continue
         few = normals.subset(order[:number])
+        digests = [tested.images[sample.path] for sample in few.samples]
         images = '1 image' if number == 1 else f'{number} images'
+        name = protocol(model.source, model.images.add_adapted(digests), tested)
         adapted = adapt_head(model.head, few, config, options.steps)
-        scorers['few-shot', f'{method_name(config)}, {images}'] = adapted
-        scorers['few-shot', f'memory bank, {images}'] = bank_scorer(bank_of(few, options.bank_size))
+        scorers[name, f'{method_name(config)}, {images}'] = adapted
+        name = protocol({}, TrainingImages(frozenset(), frozenset(digests)), tested)
+        scorers[name, f'memory bank, {images}'] = bank_scorer(bank_of(few, options.bank_size))
     bank = bank_of(normals, 10 * options.bank_size)
     bank = coreset(bank, options.bank_size, make_generator(config.seed, 'core set'))
-    scorers['one-class', 'target memory bank'] = bank_scorer(bank)
+    digests = frozenset(tested.images[sample.path] for sample in normals.samples)
+    name = protocol({tested.target: [tested.category]}, TrainingImages(digests), tested)
+    scorers[name, 'target memory bank'] = bank_scorer(bank)
     return scorers
 
 # %% ../nbs/evidence/02_protocols.ipynb #13f24aeb
-def _source_bank(model, features, size):
-    "A memory bank of the source's normal patches, on the device of the model."
-    generator = make_generator(model.config.seed, 'memory bank')
-    bank = memory_bank(features, model.config, size, generator)
-    return bank.to(model.head.adaptor.weight.device)
+@dataclass(frozen=True)
+class _SourceBank:
+    "A memory bank of the source, and what it was made of."
+    patches:Tensor # (M, dim)
+    source:dict[str, list[str]] # set -> categories
+    images:TrainingImages
+
+
+def _source_bank(model, sources, features_of, options, root):
+    "A memory bank of the normal training images of the sources."
+    normals = []
+    source = {}
+    for name, samples in sources.items():
+        chosen = select(samples, 'train', 0)
+        normals += chosen
+        source[name] = sorted({sample.category for sample in chosen})
+    patches = _bank_of(model, features_of(normals), options.bank_size)
+    images = TrainingImages.of([sample.path for sample in normals], root)
+    return _SourceBank(patches, source, images)
 
 
 def _mutual_scores(features, config, references, device):
     "Mutual scores of the test images of a category."
     generator = make_generator(config.seed, 'references')
     return mutual_scores(features, config, generator, MutualScoring(references), device)
+
+
+def _category_scores(model, bank, samples, tested, features_of, options):
+    "The scores of every method on the test images of a category, by protocol and method."
+    config = model.config
+    device = model.head.adaptor.weight.device
+    name = protocol(model.source, model.images, tested)
+    bank_name = protocol(bank.source, bank.images, tested)
+    scorers = scorers_without_target(model, name, bank.patches, bank_name)
+    normals = select(samples, 'train', 0)
+    if normals:
+        scorers |= scorers_with_target(model, features_of(normals), tested, options)
+    features = features_of(select(samples, 'test'))
+    scores = score_features(features, scorers, config, device)
+    mutual = _mutual_scores(features, config, options.references, device)
+    return scores | {('transductive', 'mutual scores'): mutual}
 
 
 def compare_protocols(
@@ -123,26 +164,18 @@ def compare_protocols(
 ) -> pd.DataFrame: # columns COLUMNS, values in %
     "The model and every baseline, each under the protocol that says what it may use."
     config = model.config
-    device = model.head.adaptor.weight.device
     features_of = partial(
         extract, backbone, size=config.size, root=root, progress=options.progress,
     )
-    trained_on = [s for samples in sources.values() for s in select(samples, 'train', 0)]
-    bank = _source_bank(model, features_of(trained_on), options.bank_size)
+    bank = _source_bank(model, sources, features_of, options, root)
     source = describe_source(model.source)
     tables = []
     for target, samples in targets.items():
         rows = []
         for category in sorted({sample.category for sample in select(samples, 'test')}):
-            tests = select(samples, 'test', categories=[category])
-            normals = select(samples, 'train', 0, [category])
-            scorers = scorers_without_target(model, protocol(model.source, target, category), bank)
-            if normals:
-                scorers |= scorers_with_target(model, features_of(normals), options)
-            features = features_of(tests)
-            scores = score_features(features, scorers, config, device)
-            mutual = _mutual_scores(features, config, options.references, device)
-            scores['transductive', 'mutual scores'] = mutual
-            rows += result_rows(scores, source, target, tests, config)
+            chosen = select(samples, categories=[category])
+            tested = TestedCategory.of(target, chosen, category, root)
+            scores = _category_scores(model, bank, chosen, tested, features_of, options)
+            rows += result_rows(scores, source, target, select(chosen, 'test'), config)
         tables.append(with_means(rows))
     return pd.concat(tables, ignore_index=True)
