@@ -8,6 +8,7 @@ __all__ = ['PAPER_ORDER', 'MAIN_METHODS', 'REPRODUCTION_OPTIONS', 'find_sets', '
 
 # %% ../nbs/evidence/08_reproduction.ipynb #e651ee2d
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,16 +169,26 @@ def _timed(seconds:dict[str, float], part:str) -> Iterator[None]:
     seconds[part] = seconds.get(part, 0) + time.perf_counter() - start
 
 
+def _copy(file, target):
+    "A file under another name, complete or not at all."
+    with atomic_write(target) as temporary:
+        shutil.copyfile(file, temporary)
+
+
 def _compare_with_baselines(
-    model:Model, backbone:Backbone, transfer:Transfer, out:Path, options:ReproductionOptions,
+    model:Model, backbone:Backbone, experiment:Experiment, out:Path, options:ReproductionOptions,
 ):
-    "The protocol comparison of the first seed, unless its file exists."
-    file = out/f"baselines_{'+'.join(transfer.sources)}.csv"
-    if file.exists():
-        return
-    sizes = ProtocolOptions(progress=options.progress)
-    table = compare_protocols(model, backbone, *transfer, sizes, options.root)
-    save_results(table, file, model.config)
+    "The protocol comparison of a model; it is computed once and kept beside the model's run."
+    run = experiment.result_file(model.config)
+    kept = run.with_name(f'baselines-{run.stem}.csv')
+    if not kept.with_suffix('.json').exists(): # which is written last
+        sizes = ProtocolOptions(progress=options.progress)
+        sets = (experiment.sources, experiment.targets)
+        table = compare_protocols(model, backbone, *sets, sizes, options.root)
+        save_results(table, kept, model.config)
+    for suffix in ('.csv', '.json'):
+        name = f"baselines_{'+'.join(experiment.sources)}{suffix}"
+        _copy(kept.with_suffix(suffix), out/name)
 
 
 def _draw_figures(
@@ -228,7 +239,7 @@ def _write_baselines_and_figures(
         model = load_model(experiment.result_file(config).with_suffix('.safetensors'))
         model.head.to(device)
         with _timed(seconds, 'baselines'):
-            _compare_with_baselines(model, backbone, transfer, out, options)
+            _compare_with_baselines(model, backbone, experiment, out, options)
         with _timed(seconds, 'figures'):
             _draw_figures(model, backbone, experiment, out, options.root)
 
