@@ -18,6 +18,7 @@ from .config import Config, TrainingConfig
 from .covariance import LossWindow
 from .extraction import Features
 from .files import atomic_write
+from .objective import batch_generators
 from .runtime import make_generator
 from .simplenet import Head
 
@@ -58,10 +59,8 @@ def start_training(
 ) -> TrainingState:
     "A run before its first epoch."
     head = Head(dim, config.hidden, make_generator(config.seed, 'weights')).to(device).train()
-    devices = {'order': 'cpu', 'patches': 'cpu', 'noise': device, 'contrast noise': device}
-    generators = {
-        purpose: make_generator(config.seed, purpose, where) for purpose, where in devices.items()
-    }
+    order = make_generator(config.seed, 'order')
+    generators = {'order': order} | batch_generators(config.seed, device)
     optimiser = make_optimiser(head, config)
     return TrainingState(head, optimiser, generators, LossWindow(config.window))
 
@@ -102,13 +101,19 @@ def _read_checkpoint(path):
         raise ValueError(f"'{path}' is not a checkpoint of cozad, or is damaged; "
                          'delete it to begin again.') from None
     if not isinstance(content, dict) or 'generators' not in content:
-        raise ValueError(f"'{path}' is not a checkpoint of this version of cozad; "
-                         'delete it to begin again.')
+        raise _other_version(path)
     return content
 
 
+def _other_version(path):
+    return ValueError(f"'{path}' is not a checkpoint of this version of cozad; "
+                      'delete it to begin again.')
+
+
 def _check_same_run(path, content, state, config, features):
-    "Raise ValueError when a checkpoint belongs to another run."
+    "Raise ValueError when a checkpoint belongs to another version or run."
+    if content['generators'].keys() != state.generators.keys():
+        raise _other_version(path)
     stored = content['config']
     differ = [name for name, value in asdict(config).items() if stored.get(name) != value]
     if content['images'] != _images_digest(features):

@@ -64,7 +64,7 @@ class LossConfig(FormulaConfig):
 class WeightConfig(FormulaConfig):
     "Weights of images and weight of the penalty."
     data_weights:bool=True # suspicious images count less, Eq. 5-7
-    hard:bool=False # drop suspicious images instead
+    hard:bool=False # drop suspicious images instead, whatever `literal` says of Eq. 5
     kappa:float=1.5 # Eq. 6
     score_patches:int|None=256 # patches whose largest score is the image's; None takes all
     model_weights:bool=True # a penalty that follows the losses, Eq. 8-9
@@ -83,6 +83,7 @@ class MetaConfig:
     inner_lr:float=.01 # alpha of Eq. 11
     inner_steps:int=1
     order:int=2 # 2: MAML, 1: first order, 0: Reptile
+    outer_contrastive:bool=True # the contrastive term in the outer loop, too; Eq. 13 prints none
     tasks:int=4 # in a meta-step
     task_images:int=8 # half of them support, half query
 
@@ -126,6 +127,8 @@ _RULES = { # field: what is allowed, in words
         'even and at least 2, for a support half and a query half',
     ),
     'window': (lambda value: value >= 3, 'at least 3, since a correlation needs 3 pairs of losses'),
+    'lambda_0': (lambda value: value >= 0, 'at least 0'),
+    'gamma': (lambda value: value >= 0, 'at least 0'),
 }
 
 

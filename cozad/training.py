@@ -23,13 +23,15 @@ from .confidence import IQRRule, category_rules, category_weights
 from .config import Config, MetaConfig, WeightConfig, method_name
 from .covariance import LossWindow, penalty_weight
 from .datasets import select
-from .digests import TrainingImages, image_digests
+from .digests import TrainingImages
 from .extraction import Features, preload
 from .features import AGGREGATIONS, Backbone
 from .images import Sample
 from .maml import InnerLoop, adapt, meta_gradient, outer_step, split_state
 from .model import Model
-from .objective import TrainingHead, objective, sample_batch, sample_patches, weight_function
+from cozad.objective import (
+    TrainingHead, batch_generators, objective, sample_batch, sample_patches, weight_function,
+)
 from .runtime import default_device, make_generator
 from .simplenet import Head
 
@@ -93,6 +95,12 @@ def training_scores(
     return torch.cat(scores)
 
 # %% ../nbs/learn/12_training.ipynb #6d819080
+def _loss_of(image_losses, literal):
+    "Eq. 7 of images, (..., b), as a mean or as the printed sum; the mean over tasks, if any."
+    losses = image_losses.sum(-1) if literal else image_losses
+    return losses.mean().item()
+
+
 def joint_step(
     state:TrainingState, # is changed
     features:Features, # raw maps of the training images
@@ -114,7 +122,7 @@ def joint_step(
     row = dict(loss=loss.item()) | {name: value.item() for name, value in details.items()}
     if len(images) < 2:
         return row, ()
-    return row, tuple(half.mean().item() for half in image_losses.tensor_split(2))
+    return row, tuple(_loss_of(half, config.literal) for half in image_losses.tensor_split(2))
 
 # %% ../nbs/learn/12_training.ipynb #aae26e8e
 def _task_rules(state, features, images):
@@ -135,6 +143,8 @@ def meta_step(
     half = config.task_images // 2
     support = {name: tensor[:, :half] for name, tensor in batch.items()}
     query = {name: tensor[:, half:] for name, tensor in batch.items()}
+    if config.literal or not config.outer_contrastive:
+        query = {name: query[name] for name in ('x', 'noise')}
     if state.weights is not None:
         support['weights'] = state.weights[images[:, :half]].to(batch['x'])
         rules = _task_rules(state, features, images)
@@ -147,7 +157,7 @@ def meta_step(
     details = dict(loss=meta.query.loss) | meta.query.aux
     row = {k: v.mean().item() for k, v in details.items() if k != 'image_losses'}
     halves = (meta.support.aux, meta.query.aux)
-    return row, tuple(aux['image_losses'].mean().item() for aux in halves)
+    return row, tuple(_loss_of(aux['image_losses'], config.literal) for aux in halves)
 
 # %% ../nbs/learn/12_training.ipynb #2ffdd4f0
 def _current_penalty(window:LossWindow, config:WeightConfig) -> float:
@@ -155,6 +165,13 @@ def _current_penalty(window:LossWindow, config:WeightConfig) -> float:
     if not config.model_weights:
         return config.lambda_0
     return penalty_weight(window.pairs, config.lambda_0, config.gamma, config.literal)
+
+
+def _penalty_factor(penalty, window, config):
+    "lambda(Sigma) / lambda_0. For lambda_0 = 0 the factor of Eq. 9, which has nothing to multiply."
+    if config.lambda_0:
+        return penalty / config.lambda_0
+    return _current_penalty(window, replace(config, lambda_0=1.))
 
 
 def _update_weights(state, features, config):
@@ -189,12 +206,13 @@ def train_epoch(
     batches = epoch_batches(categories, config, state.generators['order'])
     for number, images in enumerate(batches, 1):
         penalty = _current_penalty(state.window, config)
+        factor = _penalty_factor(penalty, state.window, config)
         row, pair = step(state, features, images, config, penalty)
         if not math.isfinite(row['loss'] + sum(pair)):
             raise _divergence(state, config, f'the loss is {row["loss"]}', number, checkpoint)
         if config.model_weights and pair:
             state.window.add(*pair)
-        row |= dict(penalty=penalty / config.lambda_0) | dict(zip(('train', 'validation'), pair))
+        row |= dict(penalty=factor) | dict(zip(('train', 'validation'), pair))
         rows.append(row)
         shown = {name: f'{row[name]:.3f}' for name in ('loss', 'weight', 'penalty')}
         progress.update()
@@ -269,7 +287,7 @@ def train(
     ]
     device = next(backbone.parameters()).device
     head, _ = train_head(sum(turned, features), config, device, progress, checkpoint)
-    images = TrainingImages(frozenset(image_digests([sample.path for sample in every], root)))
+    images = TrainingImages.of([sample.path for sample in every], root)
     return Model(head, config, categories, fingerprint(backbone), images)
 
 # %% ../nbs/learn/12_training.ipynb #3dcfb573
@@ -286,11 +304,7 @@ def adapt_head(
     inner_lr = config.inner_lr if inner_lr is None else inner_lr
     adapted = copy.deepcopy(head).train()
     device = head.adaptor.weight.device
-    generators = {
-        'patches': make_generator(config.seed, 'adapt patches'),
-        'noise': make_generator(config.seed, 'adapt noise', device),
-        'contrast noise': make_generator(config.seed, 'adapt contrast noise', device),
-    }
+    generators = batch_generators(config.seed, device, 'adapt ')
     batch = sample_batch(features, torch.arange(len(features)), config, generators)
     loss = partial(objective, TrainingHead(adapted), config, config.lambda_0)
     end = adapt(loss, *split_state(adapted), batch, inner_lr, steps)
