@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['sample_patches', 'evenly_spaced', 'batch_generators', 'sample_batch', 'TrainingHead', 'weight_function',
-           'batch_contrastive_loss', 'objective']
+           'batch_contrastive_loss', 'objective', 'training_scores']
 
 # %% ../nbs/learn/11_objective.ipynb #e6777468
 from collections.abc import Callable
+from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,7 +57,8 @@ def batch_generators(
     prefix:str='', # of each purpose, such as 'adapt '
 ) -> dict[str, torch.Generator]: # 'patches', 'noise', 'contrast patches', 'contrast noise'
     "What `sample_batch` draws from: a generator for each purpose."
-    devices = {'patches': 'cpu', 'noise': device, 'contrast patches': 'cpu', 'contrast noise': device}
+    devices = {'patches': 'cpu', 'noise': device}
+    devices |= {f'contrast {purpose}': where for purpose, where in devices.items()}
     return {
         purpose: make_generator(seed, prefix + purpose, where) for purpose, where in devices.items()
     }
@@ -203,3 +205,24 @@ def objective(
         details['contrastive'] = contrastive
         loss = loss + config.lambda_cont * contrastive
     return loss, details
+
+# %% ../nbs/learn/11_objective.ipynb #3e060bec
+@torch.no_grad()
+def training_scores(
+    head:Head, # in any mode; scored in evaluation mode
+    features:Features, # raw maps of the training images
+    config:Config,
+) -> Tensor: # (n,), high for anomalous, on the CPU
+    "Eq. 17 for every training image, on a fixed sample of `score_patches` patches."
+    limits = [limit for limit in (config.score_patches, config.patches) if limit]
+    fewer = replace(config, patches=min(limits, default=None))
+    generator = make_generator(config.seed, 'scored patches')
+    device = head.adaptor.weight.device
+    was_training = head.training
+    head.eval()
+    scores = []
+    for images in torch.arange(len(features)).split(config.batch_size):
+        patches = sample_patches(features, images, fewer, generator, device)
+        scores.append((-head(patches)).amax(1).cpu())
+    head.train(was_training)
+    return torch.cat(scores)
