@@ -71,12 +71,12 @@ def draw_rocs(
 ) -> Path: # the same
     "`plot_rocs` with the panels side by side, as a file."
     count = images.target.nunique()
-    size = (2.6 * count, 3.4)
+    size = (2.6 * count, 2.9)
     figure, axs = plt.subplots(
         1, count, figsize=size, squeeze=False, sharey=True, layout='constrained',
     )
     plot_rocs(images, axs[0])
-    axs[0, 0].legend()
+    axs[0, 0].legend(loc='lower right')
     axs[0, 0].set_ylabel('defects found')
     figure.supxlabel('false alarms among the normal images')
     with atomic_write(path) as temporary:
