@@ -23,6 +23,12 @@ from .runtime import make_generator
 from .simplenet import Head, margin_loss
 
 # %% ../nbs/learn/11_objective.ipynb #131bd20f
+def _patches_of_an_image(features):
+    "Patches in the map of an image."
+    _, _, height, width = features.groups[0][0].shape
+    return height * width
+
+
 def sample_patches(
     features:Features, # raw maps of the training images
     images:Tensor, # numbers of the images in the batch, (b,)
@@ -32,7 +38,7 @@ def sample_patches(
 ) -> Tensor: # (b, P, C)
     "`config.patches` different patches of each image, or all."
     maps = [layer.to(device) for layer in features[images.tolist()]]
-    count = maps[0].shape[-2] * maps[0].shape[-1]
+    count = _patches_of_an_image(features)
     positions = torch.arange(count).expand(len(images), count)
     if config.patches and config.patches < count:
         random = torch.rand(len(images), count, generator=generator)
@@ -67,12 +73,6 @@ def batch_generators(
 def _randn(shape, generator):
     "Normal numbers on the generator's device."
     return torch.randn(shape, generator=generator, device=generator.device)
-
-
-def _patches_of_an_image(features):
-    "Patches in the map of an image."
-    height, width = features.groups[0][0].shape[-2:]
-    return height * width
 
 
 def _compared_positions(shape, most, generator):
