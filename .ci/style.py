@@ -5,7 +5,8 @@
 
 A line has at most 100 characters, a function at most 25 lines under its docstring and six
 parameters, a module at most 300 lines. No comprehension stands inside another, and no `:=` where
-a plain statement does. The last line reads `N passed, N failed`.
+a plain statement does. Modules do not import each other in a circle, nor private names. The last
+line reads `N passed, N failed`.
 """
 import ast
 import json
@@ -92,6 +93,35 @@ def check(file):
         yield f'{name}: {len(lines)} lines'
 
 
+def imports(module):
+    "Modules of the package that a module imports, and private names that it takes from them."
+    modules, private = set(), []
+    for node in ast.walk(ast.parse(module.read_text(encoding='utf-8'))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        name = node.module or ''
+        if node.level == 1 or name.startswith('cozad.'):
+            modules.add(name.removeprefix('cozad.'))
+            private += [alias.name for alias in node.names if alias.name[0] == '_']
+    return modules & {file.stem for file in module.parent.glob('*.py')}, private
+
+
+def import_findings():
+    "Circles among the modules, and private names of others: sentences."
+    files = [f for f in sorted((ROOT/'cozad').glob('*.py')) if f.stem[0] != '_']
+    below = {}
+    for file in files:
+        below[file.stem], private = imports(file)
+        yield from (f'cozad/{file.name} takes {name} from another module' for name in private)
+    done = set()
+    while len(done) < len(below):
+        free = {name for name in below.keys() - done if below[name] <= done}
+        if not free:
+            yield f'modules import each other: {", ".join(sorted(below.keys() - done))}'
+            return
+        done |= free
+
+
 def main():
     "Print the findings and how many files passed."
     chosen = [Path(argument).resolve() for argument in sys.argv[1:]]
@@ -103,7 +133,11 @@ def main():
         found = list(check(file))
         failed += bool(found)
         print(*found, sep='\n' if found else '', end='\n' if found else '')
-    print(f'{len(files) - failed} passed, {failed} failed')
+    circles = list(import_findings())
+    if circles:
+        print(*circles, sep='\n')
+        failed += 1
+    print(f'{len(files) + 1 - failed} passed, {failed} failed')
     sys.exit(failed > 0)
 
 
