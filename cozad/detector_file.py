@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 import torch
 from safetensors import safe_open
-from safetensors.torch import save as as_bytes
 from .features import Backbone, load_backbone
 from .files import atomic_write
-from .model import Model, load_model, save_model
+from .model import Model, file_bytes, load_model, model_content
 from .runtime import default_device
 from .threshold import Threshold
 
@@ -78,13 +77,10 @@ def write_detector(
         format=FORMAT, backbone=backbone.name, mean=list(backbone.mean), std=list(backbone.std),
         rate=rate, threshold=threshold_to_json(threshold), held_back=held_back,
     )
-    weights = model.head.state_dict()
-    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    tensors, header = model_content(model)
+    header['detector'] = json.dumps(entry)
     with atomic_write(path) as temporary:
-        with safe_open(save_model(model, temporary), 'pt') as file:
-            header = file.metadata()
-        header['detector'] = json.dumps(entry)
-        temporary.write_bytes(as_bytes(tensors, header))
+        temporary.write_bytes(file_bytes(tensors, header))
     return Path(path)
 
 # %% ../nbs/reference/19_detector_file.ipynb #8e9ddc99
