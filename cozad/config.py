@@ -8,7 +8,7 @@ __all__ = ['SIMPLENET', 'FeatureConfig', 'HeadConfig', 'FormulaConfig', 'LossCon
 
 # %% ../nbs/learn/10_config.ipynb #4a13b7fb
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 # %% ../nbs/learn/10_config.ipynb #f8255e7e
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class FeatureConfig:
     aggregation:str='concat' # a name in `features.AGGREGATIONS`
     patch:int=3 # edge of a patch's neighbourhood
     patches:int|None=None # random patches of an image in a training step; None takes all
+    padding:str='zeros' # of every convolution, at the border of its input; or 'reflect'
+    activated:bool=False # maps behind the norm and ReLU that follow, in pre-activation networks
 
     def __post_init__(self):
         object.__setattr__(self, 'layers', tuple(self.layers))
@@ -129,6 +131,7 @@ _RULES = { # field: what is allowed, in words
     'window': (lambda value: value >= 3, 'at least 3, since a correlation needs 3 pairs of losses'),
     'lambda_0': (lambda value: value >= 0, 'at least 0'),
     'gamma': (lambda value: value >= 0, 'at least 0'),
+    'padding': (lambda value: value in ('zeros', 'reflect'), "'zeros' or 'reflect'"),
 }
 
 
@@ -172,8 +175,16 @@ class Config(
         "From a stored file, of any version. Raises TypeError for an unknown name."
         return cls(**{_RENAMED.get(name, name): value for name, value in settings.items()})
 
+    def to_dict(self) -> dict:
+        "For a name that lasts: a field of a later version stands in it only when it was changed."
+        return {
+            name: value for name, value in asdict(self).items()
+            if name not in _LATER or value != _LATER[name]
+        }
+
 
 _RENAMED = {'rim': 'ignore_border'} # field of an older version: today's name
+_LATER = {'padding': 'zeros', 'activated': False} # added later: what older versions did
 
 # %% ../nbs/learn/10_config.ipynb #23bf7da4
 _CONFIDENCE = { # data_weights, model_weights: words
