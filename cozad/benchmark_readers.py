@@ -11,14 +11,13 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from .image_files import list_files, list_folders
 from .images import Sample, open_mask
 from cozad.readers import (
     existing_folder,
     find_categories,
     folder_name,
     layout_error,
-    list_files,
-    list_folders,
     masks_by_stem,
     read_mvtec,
     sort_samples,
