@@ -22,6 +22,7 @@ from torch import Tensor
 from .confidence import fit_iqr, soft_weights
 from .config import Config
 from .images import data_uri, open_image, thumbnail
+from .names import path_text
 from .simplenet import anomaly_map
 from .threshold import Threshold
 
@@ -66,8 +67,8 @@ class Detection:
 
     @property
     def name(self) -> str:
-        "The path of the file, or 'image' where there is none."
-        return str(self.source) if isinstance(self.source, Path) else 'image'
+        "The path of the file as text, see `path_text`, or 'image' where there is none."
+        return path_text(self.source) if isinstance(self.source, Path) else 'image'
 
     @property
     def image(self) -> Image.Image:
@@ -145,7 +146,8 @@ def overlay(
 
 # %% ../nbs/use/02_detection.ipynb #e1b65002
 def _default_title(detection):
-    return f'{Path(detection.name).name}\n{detection.score:.2f} {detection.prediction}'
+    name = Path(detection.name).name.replace('$', r'\$') # no formula
+    return f'{name}\n{detection.score:.2f} {detection.prediction}'
 
 
 def show_detections(

@@ -6,7 +6,6 @@
 __all__ = ['path_text', 'cell_text', 'file_stem']
 
 # %% ../nbs/reference/33_names.ipynb #ba652944
-import os
 import unicodedata
 from pathlib import Path
 from typing import Any

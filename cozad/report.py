@@ -20,8 +20,9 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 from .detection import Detection, colour_range, overlay
 from .detector import Detector
-from .files import atomic_write
+from .files import atomic_write, usable_folder
 from .images import data_uri, thumbnail
+from .names import cell_text, file_stem, path_text
 from .plots import PALETTE
 
 # %% ../nbs/use/05_report.ipynb #03432b19
@@ -31,7 +32,7 @@ _COLUMNS = ['file', 'score', 'threshold', 'prediction', 'beyond', 'weight', 'nov
 def _row(detection):
     "A detection as a row of the table."
     return dict(
-        file=detection.name, score=detection.score,
+        file=cell_text(detection.name), score=detection.score,
         threshold=detection.threshold.value if detection.threshold else math.nan,
         prediction=detection.prediction, beyond=detection.margin,
         weight=detection.weight, novelty=detection.novelty, error='',
@@ -45,7 +46,8 @@ def prediction_table(
     "What `predictions.csv` holds."
     rows = [_row(detection) for detection in detections]
     for path, error in (unreadable or {}).items():
-        rows.append(dict(file=str(path), score=math.nan, prediction='unreadable', error=error))
+        row = dict(file=cell_text(path), score=math.nan, prediction='unreadable')
+        rows.append(row | dict(error=cell_text(error)))
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return table.sort_values('file', ignore_index=True, kind='stable')
 
@@ -70,7 +72,7 @@ def prediction_summary(
     rows = table[columns].sort_values('score', ascending=False, na_position='first', kind='stable')
     text = rows.head(max_rows).to_string(index=False, float_format='{:.4g}'.format, na_rep='')
     if len(rows) > max_rows:
-        text += f'\n… and {len(rows) - max_rows} more'
+        text += f'\nand {len(rows) - max_rows} more'
     counts = table.prediction.value_counts().items()
     in_words = ', '.join(f'{count} {prediction}' for prediction, count in counts)
     return f'{text}\n\n{len(rows)} images: {in_words}'
@@ -207,11 +209,11 @@ def write_report(
     value = threshold.value if threshold else None
     plot = _plot([detection.score for detection in detections], normals, value)
     text = _template().render(
-        title=title, about=about, palette=PALETTE, scale=scale, plot=plot,
+        title=path_text(title), about=path_text(about), palette=PALETTE, scale=scale, plot=plot,
         colours=[_css_colour(k / 8) for k in range(9)],
         start=plot['high'] if value is None else value,
         summary=_threshold_sentence(detections, threshold),
-        unreadable=list((unreadable or {}).items()),
+        unreadable=[(path_text(p), path_text(e)) for p, e in (unreadable or {}).items()],
         cards=[_card(detection, scale) for detection in detections],
         data=dict(
             normals=calibration_scores, low=plot['low'], high=plot['high'], width=WIDTH,
@@ -224,7 +226,8 @@ def write_report(
 # %% ../nbs/use/05_report.ipynb #239296d1
 def _overlay_files(detections):
     "The name of the overlay of each detection, with a number, since names can occur twice."
-    return [f'overlays/{i:04}-{Path(d.name).stem[:60]}.png' for i, d in enumerate(detections, 1)]
+    stems = [file_stem(detection.name) for detection in detections]
+    return [f'overlays/{i:04}-{stem}.png' for i, stem in enumerate(stems, 1)]
 
 
 def _write_overlays(detections, overlay_files, out):
@@ -238,10 +241,9 @@ def _write_overlays(detections, overlay_files, out):
 
 
 def _write_table(table, path):
-    "The table as CSV; a name that UTF-8 cannot hold is written with backslashes."
-    options = dict(index=False, float_format='%.6g', errors='backslashreplace')
+    "The table as CSV."
     with atomic_write(path) as temporary:
-        table.to_csv(temporary, **options)
+        table.to_csv(temporary, index=False, float_format='%.6g')
 
 # %% ../nbs/use/05_report.ipynb #239296d2
 def predict_to_folder(
@@ -251,13 +253,13 @@ def predict_to_folder(
     progress:bool=True, # a bar in a terminal or notebook
 ) -> pd.DataFrame: # one row per image, with the name of its overlay
     "Predict, and write table, overlays and report. Raises ValueError when no image can be read."
-    out = Path(out)
+    out = usable_folder(out)
     unreadable = {}
     images = images if isinstance(images, (list, tuple)) else [images]
     detections = detector.detect(images, progress, unreadable)
     overlay_files = _overlay_files(detections)
     table = prediction_table(detections, unreadable)
-    pairs = zip([detection.name for detection in detections], overlay_files)
+    pairs = zip([cell_text(detection.name) for detection in detections], overlay_files)
     table.insert(7, 'overlay', table.file.map(dict(sorted(pairs))).fillna(''))
     _write_table(table, out/'predictions.csv') # first, in case an overlay cannot be drawn
     _write_overlays(detections, overlay_files, out)
