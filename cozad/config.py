@@ -17,6 +17,7 @@ class FeatureConfig:
     backbone:str='wide_resnet50_2.tv_in1k' # see `load_backbone`
     layers:tuple[int, ...]=(2, 3) # layer l has stride 2^(l+1)
     size:int=256 # images are stretched to size x size pixels
+    bits:int|None=None # white is 2**bits - 1 in images of 16 bits; None: see `training_bits`
     rotations:bool=False # learn from the four right-angle rotations of every image
     aggregation:str='concat' # a name in `features.AGGREGATIONS`
     patch:int=3 # edge of a patch's neighbourhood
@@ -131,6 +132,7 @@ _RULES = { # field: what is allowed, in words
     'window': (lambda value: value >= 3, 'at least 3, since a correlation needs 3 pairs of losses'),
     'lambda_0': (lambda value: value >= 0, 'at least 0'),
     'gamma': (lambda value: value >= 0, 'at least 0'),
+    'bits': (lambda value: value is None or 8 <= value <= 16, '8 to 16, or None'),
     'padding': (lambda value: value in ('zeros', 'reflect'), "'zeros' or 'reflect'"),
 }
 
@@ -184,7 +186,7 @@ class Config(
 
 
 _RENAMED = {'rim': 'ignore_border'} # field of an older version: today's name
-_LATER = {'padding': 'zeros', 'activated': False} # added later: what older versions did
+_LATER = {'padding': 'zeros', 'activated': False, 'bits': None} # added later: what older versions did
 
 # %% ../nbs/learn/10_config.ipynb #23bf7da4
 _CONFIDENCE = { # data_weights, model_weights: words
