@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 from .image_files import list_files, list_folders
 from .images import Sample, open_mask
+from .masks import match_masks, one_or_several
 from cozad.readers import (
     existing_folder,
     find_categories,
     folder_name,
     layout_error,
-    masks_by_stem,
     read_mvtec,
     sort_samples,
 )
@@ -198,10 +198,11 @@ def _rail_samples(kind):
     "Yield the samples of one type of rail."
     category = 'Type-' + re.match(r'type.(ii?)', folder_name(kind), re.IGNORECASE)[1].upper()
     truth = list_folders(kind, 'groundtruth')
-    masks = {file.stem: file for folder in truth for file in list_files(folder)}
     for folder in list_folders(kind, 'rail surface images'):
+        masks = match_masks(list_files(folder), truth)
         for file in list_files(folder):
-            yield Sample(file, 1, category, 'test', masks.get(file.stem), 'defect')
+            mask = one_or_several(masks.get(file, ()))
+            yield Sample(file, 1, category, 'test', mask, 'defect')
 
 # %% ../nbs/reference/04_benchmark_readers.ipynb #426fd4a3
 def read_dagm(
@@ -233,10 +234,11 @@ def _dagm_splits(folder):
 
 def _dagm_samples(category, split):
     "The samples of one split: those with a mask are anomalous."
-    masks = masks_by_stem(*list_folders(split, 'label'))
+    files = list_files(split, ('.png',))
+    masks = match_masks(files, list_folders(split, 'label'))
     samples = []
-    for file in list_files(split, ('.png',)):
-        mask = masks.get(f'{file.stem}_label')
+    for file in files:
+        mask = one_or_several(masks.get(file, ()))
         defect = 'defect' if mask else ''
         label = int(mask is not None)
         samples.append(Sample(file, label, category, split.name.lower(), mask, defect))
