@@ -7,14 +7,14 @@ __all__ = ['CHANGE', 'SIZES', 'OPACITIES', 'Outline', 'OUTLINES', 'Others', 'Pai
            'smooth_noise', 'blob', 'specks', 'scratch', 'noise', 'texture', 'cut_paste', 'other_image', 'tint',
            'darker', 'lighter', 'blur', 'warp', 'elastic', 'random_size', 'paint']
 
-# %% ../nbs/learn/14_painted_defects.ipynb #6333fc66
+# %% ../nbs/learn/14_painted_defects.ipynb #e103ac61
 import math
 from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# %% ../nbs/learn/14_painted_defects.ipynb #4c4b1910
+# %% ../nbs/learn/14_painted_defects.ipynb #acb313a8
 CHANGE = .02 # a pixel counts as painted when one of its colours changes by more
 SIZES = (2., 80.) # pixels across a defect, at most a third of the image
 OPACITIES = (.4, 1.)
@@ -41,7 +41,7 @@ def smooth_noise(
     coarse = torch.randn(1, channels, rows, columns, generator=generator)
     return F.interpolate(coarse, (height, width), mode='bicubic')[0]
 
-# %% ../nbs/learn/14_painted_defects.ipynb #23d3d0f5
+# %% ../nbs/learn/14_painted_defects.ipynb #6df66c23
 def _frame(generator, height, width):
     "Coordinates of every pixel, turned about a random centre."
     centre_row = uniform(generator, 0, height)
@@ -107,7 +107,7 @@ def scratch(
 Outline = Callable[[torch.Generator, int, int, float], Tensor]
 OUTLINES:dict[str, Outline] = {f.__name__: f for f in (blob, specks, scratch)}
 
-# %% ../nbs/learn/14_painted_defects.ipynb #e333b74b
+# %% ../nbs/learn/14_painted_defects.ipynb #690eed15
 Others = Sequence[Tensor] # images (3, H, W) in [0, 1] of any size
 
 
@@ -160,7 +160,7 @@ def other_image(
         other = F.interpolate(other[None], image.shape[1:], mode='bilinear')[0]
     return cut_paste(other, generator, others)
 
-# %% ../nbs/learn/14_painted_defects.ipynb #21f75b74
+# %% ../nbs/learn/14_painted_defects.ipynb #6972b354
 def tint(
     image:Tensor, # (3, H, W) in [0, 1]
     generator:torch.Generator,
@@ -202,7 +202,7 @@ def blur(
         image = F.avg_pool2d(image, (1, edge), 1, (0, reach), count_include_pad=False)
     return image
 
-# %% ../nbs/learn/14_painted_defects.ipynb #32e60bc9
+# %% ../nbs/learn/14_painted_defects.ipynb #c3486672
 def _moved(image, shift):
     "The image's values at places that are shifted by (2, H, W) pixels: columns, rows."
     _, height, width = image.shape
@@ -238,7 +238,7 @@ PAINTERS:dict[str, Painter] = {
     )
 }
 
-# %% ../nbs/learn/14_painted_defects.ipynb #9d05caba
+# %% ../nbs/learn/14_painted_defects.ipynb #b0e06315
 TRIES = 100
 SHOWN = .25 # share of the outline that must have changed
 
