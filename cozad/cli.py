@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BAD_INPUT', 'GridOptions', 'WITHOUT_SEED', 'app', 'COMMANDS', 'with_plain_errors', 'experiments_command',
-           'reproduce_command', 'bench_command']
+           'reproduce_command', 'compare_command', 'bench_command']
 
 # %% ../nbs/use/08_command_line.ipynb #9f655170
 import functools
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
+import pandas as pd
 import typer
 import cozad
 from .bench import QUICK, BenchSizes, bench_text, run_bench
@@ -28,7 +29,9 @@ from cozad.commands import (
 from .config import Config
 from .datasets import read_sets
 from .demo import DEMO
+from .evaluation import summary_table
 from .experiments import Experiment, compare_rows, read_results, run_experiment
+from .files import atomic_write
 from cozad.options import (
     COMMON,
     SETTINGS,
@@ -37,6 +40,7 @@ from cozad.options import (
     config_options,
     expand,
 )
+from .other_programs import Program, beside_printed, compare_programs
 from .paper import GRIDS
 from .reproduction import ReproductionOptions, missing_sets, outcome, reproduce
 from .tables import compare_with_paper
@@ -128,6 +132,46 @@ def reproduce_command(
     table = reproduce(data, out, options)
     typer.echo(f'{outcome(compare_with_paper(table))}\nTables, curves and maps: {out}')
 
+# %% ../nbs/use/08_command_line.ipynb #d7e11933
+def _write_csv(table, path):
+    "Write a table under a temporary name first."
+    with atomic_write(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def compare_command(
+    programs:Annotated[list[str], typer.Argument(
+        help='PATH, NAME=PATH or NAME:PROTOCOL=PATH: a .csv or .npz file, or a folder of maps.',
+        show_default=False,
+    )],
+    target:Annotated[list[str], typer.Option(help='READER:ROOT; may be given several times.')],
+    out:Annotated[Path, typer.Option(
+        help='Folder for results.csv and left.csv, the names that fit no image.',
+    )]=Path('comparison'),
+    ours:Annotated[Path|None, typer.Option(
+        help='A table of cozad evaluate, to stand in the same results.csv.',
+    )]=None,
+    size:Annotated[int, typer.Option(help='Height and width of masks and maps.', min=1)]=256,
+) -> None:
+    """Measure the scores and maps of other PROGRAMS by our metrics.
+
+    Example: cozad compare PatchCore:one-class=patchcore.csv --target mvtec:/data/mvtec
+    """
+    given = [Program.parse(text) for text in programs]
+    own = None if ours is None else pd.read_csv(ours)
+    table, left = compare_programs(given, read_sets(target), size)
+    table = pd.concat([own, table], ignore_index=True)
+    _write_csv(table, out/'results.csv')
+    _write_csv(left, out/'left.csv')
+    for seed in dict.fromkeys(table.seed.fillna('')):
+        typer.echo(summary_table(table[table.seed.fillna('') == seed]))
+    beside = beside_printed(table).dropna(subset='difference')
+    if len(beside):
+        shown = beside[['method', 'target', 'metric', 'value', 'printed', 'difference']]
+        typer.echo(f'\nBeside the paper:\n{shown.round(1).to_string(index=False)}')
+    if len(left):
+        typer.echo(f'{len(left)} names or images are left over: {out}/left.csv', err=True)
+
 # %% ../nbs/use/08_command_line.ipynb #acd96457
 def bench_command(
     out:Annotated[Path, typer.Option(help='Folder for bench.csv and bench.json.')]=Path('bench'),
@@ -159,7 +203,7 @@ COMMANDS:dict[str, Callable] = { # name in the shell: function
     'demo': demo_command, 'train': train_command, 'fit': fit_command,
     'evaluate': evaluate_command, 'predict': predict_command, 'export': export_command,
     'check': check_command, 'experiments': experiments_command, 'reproduce': reproduce_command,
-    'bench': bench_command,
+    'compare': compare_command, 'bench': bench_command,
 }
 for _name, _function in COMMANDS.items():
     app.command(_name)(with_plain_errors(expand(_function)))
