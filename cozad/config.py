@@ -16,7 +16,7 @@ class FeatureConfig:
     "From images to patch features."
     backbone:str='wide_resnet50_2.tv_in1k' # see `load_backbone`
     layers:tuple[int, ...]=(2, 3) # layer l has stride 2^(l+1)
-    size:int=256 # images are stretched to size x size pixels
+    size:int|tuple[int, int]=256 # of stretched images, pixels: an edge, or height, width
     bits:int|None=None # white is 2**bits - 1 in images of 16 bits; None: see `training_bits`
     rotations:bool=False # learn from the four right-angle rotations of every image
     aggregation:str='concat' # a name in `features.AGGREGATIONS`
@@ -27,6 +27,7 @@ class FeatureConfig:
 
     def __post_init__(self):
         object.__setattr__(self, 'layers', tuple(self.layers))
+        object.__setattr__(self, 'size', _edge_or_two(self.size))
         _check(self)
 
 
@@ -117,12 +118,26 @@ class ScoringConfig:
         _check(self)
 
 # %% ../nbs/learn/10_config.ipynb #daec32fa
+def _edge_or_two(size):
+    "One number for a square, else height and width."
+    if isinstance(size, int):
+        return size
+    edges = tuple(size)
+    return edges[0] if len(set(edges)) == 1 and len(edges) == 2 else edges
+
+
+def _is_size(size):
+    edges = (size,) if isinstance(size, int) else size
+    return len(edges) <= 2 and all(isinstance(edge, int) and edge > 0 for edge in edges)
+
+
 _POSITIVE = (
-    'size', 'hidden', 'temperature', 'contrast_patches', 'inner_lr', 'inner_steps', 'tasks',
+    'hidden', 'temperature', 'contrast_patches', 'inner_lr', 'inner_steps', 'tasks',
     'lr_adaptor', 'lr_discriminator', 'epochs', 'batch_size',
 )
 _RULES = { # field: what is allowed, in words
     **{name: (lambda value: value > 0, 'above 0') for name in _POSITIVE},
+    'size': (_is_size, 'above 0, or a height and a width above 0'),
     'patches': (lambda value: value is None or value >= 2, 'at least 2, or None for all'),
     'score_patches': (lambda value: value is None or value >= 2, 'at least 2, or None for all'),
     'task_images': (
@@ -143,6 +158,8 @@ def _check(config):
         value = getattr(config, name, None)
         if hasattr(config, name) and not allowed(value):
             raise ValueError(f'Config: {name} is {value}, but it must be {in_words}.')
+    if getattr(config, 'rotations', False) and not isinstance(config.size, int):
+        raise ValueError('Config: rotations turn a rectangle on its side; take a square size.')
 
 # %% ../nbs/learn/10_config.ipynb #c3c5d6bb
 SIMPLENET = dict(contrastive=False, data_weights=False, model_weights=False, meta=False) # all off
@@ -186,7 +203,7 @@ class Config(
 
 
 _RENAMED = {'rim': 'ignore_border'} # field of an older version: today's name
-_LATER = {'padding': 'zeros', 'activated': False, 'bits': None} # added later: what older versions did
+_LATER = {'padding': 'zeros', 'activated': False, 'bits': None} # what older versions did
 
 # %% ../nbs/learn/10_config.ipynb #23bf7da4
 _CONFIDENCE = { # data_weights, model_weights: words
