@@ -6,7 +6,7 @@
 __all__ = ['MASK_FOLDERS', 'CalledAfter', 'called_after', 'image_names', 'match_masks', 'one_or_several', 'mask_files',
            'split_masks']
 
-# %% ../nbs/reference/41_masks.ipynb #bc0cf974
+# %% ../nbs/reference/41_masks.ipynb #071e5080
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from .image_files import list_files, list_folders
 
-# %% ../nbs/reference/41_masks.ipynb #46196345
+# %% ../nbs/reference/41_masks.ipynb #2810f99a
 MASK_FOLDERS = ( # names of folders with masks, in any case
     'masks', 'mask', 'ground_truth', 'groundtruth', 'ground-truth', 'ground truth', 'gt',
 )
@@ -56,7 +56,7 @@ def image_names(
     "The names after which masks may be called."
     return {name for image in images for name in (image.stem, image.name)}
 
-# %% ../nbs/reference/41_masks.ipynb #3d202034
+# %% ../nbs/reference/41_masks.ipynb #52f39d25
 _SMEARED = ('.jpg', '.jpeg', '.jfif', '.jpe')
 
 
@@ -119,7 +119,7 @@ def mask_files(
     "The masks of a sample, none, one or several."
     return mask if isinstance(mask, tuple) else () if mask is None else (mask,)
 
-# %% ../nbs/reference/41_masks.ipynb #64694a3e
+# %% ../nbs/reference/41_masks.ipynb #bf1b9bc1
 _AMONG_IMAGES = re.compile(
     r'(.+?)[-_. ](?:masks?|gt|ground[-_ ]?truth|seg(?:mentation)?)(?:[-_. ]?\d{1,4})?',
     re.IGNORECASE)
