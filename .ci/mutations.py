@@ -1,40 +1,52 @@
 #!/usr/bin/env python3
 """Break the code of a notebook in one place at a time, and see whether the notebook notices.
 
-    .ci/mutations.py contrastive metrics          every mutant of these modules
-    .ci/mutations.py --sample 40 --seed 1         forty mutants of all modules, chosen at random
-    .ci/mutations.py --minutes 2                  as many as fit into two minutes
-    .ci/mutations.py --list maml                  only show the mutants
+    .ci/mutations.py contrastive metrics     every mutant of these modules
+    .ci/mutations.py --sample 40 --seed 1    forty mutants of all modules, chosen at random
+    .ci/mutations.py --list maml             only show the mutants
+    .ci/mutations.py --save maml             store the numbers in nbs/results/mutations.csv
 
 A mutant is the notebook with one place of its exported code changed: another comparison, another
-sign, another number, a condition turned round, a statement left out. It is run from the top,
-without cells that need hours, data or a GPU. *killed*: some cell failed, or it ran too long.
-*survived*: every cell ran, so a test is missing, or the change makes no difference. What is
-known to make none is listed in mutations_known.txt with its reason. The last line reads `N
-passed, N failed`; known survivors pass.
+sign, another number, another split, a condition turned round, a statement or an argument by name
+left out. Cells that need hours, data or a GPU are left out, and no figure is drawn. *killed*: some
+cell failed, or it ran too long. *survived*: every cell ran, so a test is missing, or the change
+makes no difference. What is known to make none is listed in mutations_known.txt with its reason.
+The last line reads `N passed, N failed`; known survivors pass.
+
+A notebook is run once, and the mutants of a cell start in a fork of it from the state before this
+cell, so that no mutant pays for the cells above it. A notebook that fails without any change ends
+the run.
 """
 import argparse
 import ast
+import gc
 import json
 import multiprocessing
 import os
 import random
 import re
+import resource
+import shutil
 import sys
-import time
+import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KNOWN = Path(__file__).with_name('mutations_known.txt')
+RESULTS = ROOT/'nbs/results/mutations.csv'
 MODULES = (
-    'metrics', 'streaming', 'simplenet', 'contrastive', 'confidence', 'covariance', 'maml',
-    'objective', 'training', 'evaluation', 'protocols', 'threshold', 'detector', 'cache', 'folded',
+    'contrastive', 'confidence', 'covariance', 'maml', 'objective', 'simplenet', 'metrics',
+    'threshold', 'training', 'evaluation', 'protocols', 'detector',
 )
-LIMIT = 240 # seconds for one mutant
+SECONDS = 120 # of the processor, for one mutant
+WAIT = 1200 # seconds for one mutant, whatever else the machine does
+MEMORY = 8 << 30 # bytes for one mutant
 SKIPPED = re.compile(r'^#\|\s*(slow|real|cuda|full|cluster)\b', re.M)
-PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports
+SERVER = multiprocessing.get_context('forkserver') # every notebook starts with the same imports
+FORK = multiprocessing.get_context('fork')
 IMPORTS = ['execnb.shell', 'pandas', 'timm', 'matplotlib.pyplot', 'sklearn.metrics', 'torch.func']
 
 COMPARISONS = {
@@ -45,6 +57,11 @@ ARITHMETIC = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
     ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
 }
+SHOWN = { # arguments that no result depends on, and devices, which simulated_gpu.py watches
+    'alpha', 'color', 'desc', 'device', 'edgecolor', 'figsize', 'hatch', 'linewidth', 'ls', 'lw',
+    'progress', 'stacklevel', 'unit',
+}
+SPLITS = {'train': 'test', 'test': 'train'}
 METHODS = {
     'mean': 'sum', 'sum': 'mean', 'amax': 'amin', 'amin': 'amax', 'max': 'min', 'min': 'max',
     'clamp_min': 'clamp_max', 'clamp_max': 'clamp_min', 'any': 'all', 'all': 'any',
@@ -92,7 +109,7 @@ def changed_constant(value):
         return value + 1
     if isinstance(value, float):
         return 2 * value if value else 1.
-    return None
+    return SPLITS.get(value) if isinstance(value, str) else None
 
 
 def replacements(node):
@@ -109,18 +126,23 @@ def replacements(node):
         yield node.operand
     elif isinstance(node, ast.Constant) and changed_constant(node.value) is not None:
         yield ast.Constant(changed_constant(node.value))
-    elif isinstance(node, ast.IfExp):
+    elif isinstance(node, ast.IfExp) and not is_turned_elsewhere(node.test):
         yield ast.IfExp(node.test, node.orelse, node.body)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+    elif isinstance(node, ast.Call):
         yield from changed_calls(node)
 
 
 def changed_calls(node):
-    "Another method, or a call of `detach` left out."
-    if node.func.attr in METHODS:
-        other = ast.Attribute(node.func.value, METHODS[node.func.attr], ast.Load())
+    "An argument by name left out, another method, or a call of `detach` left out."
+    for left_out in node.keywords:
+        if left_out.arg not in SHOWN:
+            kept = [keyword for keyword in node.keywords if keyword is not left_out]
+            yield ast.Call(node.func, node.args, kept)
+    method = getattr(node.func, 'attr', None)
+    if method in METHODS:
+        other = ast.Attribute(node.func.value, METHODS[method], ast.Load())
         yield ast.Call(other, node.args, node.keywords)
-    if node.func.attr == 'detach':
+    if method == 'detach':
         yield node.func.value
 
 
@@ -131,17 +153,44 @@ def is_removable(node):
     return isinstance(node, (ast.AugAssign, ast.Raise))
 
 
+def is_shown(node):
+    "Whether a node is an argument or a field of a name in SHOWN, with its value."
+    if isinstance(node, ast.AnnAssign):
+        return getattr(node.target, 'id', None) in SHOWN
+    return isinstance(node, ast.keyword) and node.arg in SHOWN
+
+
+def shown_defaults(arguments):
+    "The default values of parameters whose names are in SHOWN."
+    positional = arguments.posonlyargs + arguments.args
+    pairs = [*zip(positional[::-1], arguments.defaults[::-1])]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults)
+    return [default for parameter, default in pairs if parameter.arg in SHOWN]
+
+
 def unwanted(tree):
-    "Nodes that are no behaviour: annotations, decorators, messages of errors, text."
+    "Nodes that are no behaviour: annotations, decorators, messages, text, what is in SHOWN."
     skipped = set()
     for node in ast.walk(tree):
         parts = [getattr(node, 'annotation', None), getattr(node, 'returns', None)]
         parts += getattr(node, 'decorator_list', [])
         if isinstance(node, (ast.Raise, ast.JoinedStr)):
             parts.append(getattr(node, 'exc', node))
+        if is_shown(node):
+            parts.append(node.value)
+        if isinstance(node, ast.arguments):
+            parts += shown_defaults(node)
         for part in filter(None, parts):
             skipped |= {id(below) for below in ast.walk(part)}
     return skipped
+
+
+def is_turned_elsewhere(test):
+    "Whether the mutants of a condition itself turn it round."
+    if isinstance(test, ast.UnaryOp):
+        return isinstance(test.op, ast.Not)
+    turned = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
+    return isinstance(test, ast.Compare) and isinstance(test.ops[0], turned)
 
 
 def place(source, node):
@@ -166,7 +215,7 @@ def edits(source):
             continue
         if isinstance(node, ast.stmt) and is_removable(node):
             yield node, 'pass'
-        if isinstance(node, ast.If):
+        if isinstance(node, ast.If) and not is_turned_elsewhere(node.test):
             yield node.test, f'not ({ast.unparse(node.test)})'
         for new in replacements(node):
             yield node, f'({ast.unparse(new)})'
@@ -189,41 +238,110 @@ def mutants_of(module, notebook):
             yield Mutant(module, notebook, number, node.lineno, statement, before, text, changed)
 
 
-def run(mutant):
-    "Run the changed notebook in this interpreter: '' when every cell ran, else what failed."
+def new_shell(folder):
+    "An interpreter as nbdev_test starts it, in a folder; figures are made, but not drawn."
     from execnb.shell import CaptureShell
-    os.chdir(mutant.notebook.parent)
-    shell = CaptureShell(mpl_format='png')
-    for number, source in code_cells(mutant.notebook):
-        if SKIPPED.search(source):
-            continue
-        shell.run(mutant.source if number == mutant.cell else source)
+    from IPython.core.pylabtools import select_figure_formats
+    os.chdir(folder)
+    shell = CaptureShell()
+    select_figure_formats(shell, set())
+    shell.showtraceback = lambda *args, **kwargs: None # nobody reads it
+    return shell
+
+
+def run_cells(shell, cells):
+    "'' when every cell runs, else the first that fails."
+    for number, source in cells:
+        shell.run(source)
         if shell.exc:
             return f'cell {number}: {type(shell.exc).__name__}'
     return ''
 
 
-def child(mutant, pipe):
-    "Run a mutant in a process of its own, silently."
-    with open(os.devnull, 'w') as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    pipe.send(run(mutant))
+def run_limited(shell, cells, pipe):
+    "Run cells with limits to time and memory, and send how it went."
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    pipe.send(run_cells(shell, cells))
 
 
-def outcome(mutant):
-    "What killed a mutant, or '' when it survived."
-    mine, theirs = PROCESSES.Pipe()
-    process = PROCESSES.Process(target=child, args=(mutant, theirs))
+def killer_of(shell, cells):
+    "What fails when cells are run in a fork of this process, '' when nothing does."
+    mine, theirs = FORK.Pipe()
+    process = FORK.Process(target=run_limited, args=(shell, cells, theirs))
     process.start()
     theirs.close()
     try:
-        answer = mine.recv() if mine.poll(LIMIT) else 'too long'
+        answer = mine.recv() if mine.poll(WAIT) else 'too long'
     except EOFError:
-        answer = 'crash'
+        answer = 'too long, or crash'
     process.kill()
     process.join()
     return answer
+
+
+def files_of(folder):
+    "Names, sizes and times of the files in a folder."
+    found = set()
+    for path in folder.rglob('*'):
+        about = path.lstat()
+        found.add((path.relative_to(folder), about.st_size * path.is_file(), about.st_mtime_ns))
+    return found
+
+
+def copy_of(folder):
+    "A copy of a folder, beside it."
+    copy = folder.with_name('copy')
+    shutil.rmtree(copy, ignore_errors=True)
+    return shutil.copytree(folder, copy, symlinks=True)
+
+
+def restore(folder, copy):
+    "Give a folder the content of its copy."
+    if files_of(folder) != files_of(copy):
+        shutil.rmtree(folder)
+        shutil.copytree(copy, folder, symlinks=True)
+
+
+def try_mutants(notebook, mutants, folder, pipe):
+    "Run a notebook once; before each cell, try its mutants and send what killed each."
+    with open(os.devnull, 'w') as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    tempfile.tempdir = str(folder)
+    os.environ |= {'TMPDIR': str(folder), 'COZAD_CACHE': str(folder/'cache')}
+    shell = new_shell(notebook.parent)
+    cells = [(n, source) for n, source in code_cells(notebook) if not SKIPPED.search(source)]
+    for i, (number, source) in enumerate(cells):
+        own = [mutant for mutant in mutants if mutant.cell == number]
+        copy = copy_of(folder) if own else None
+        gc.freeze() # the forks share what they need not collect
+        for mutant in own:
+            pipe.send((mutant, killer_of(shell, [(number, mutant.source), *cells[i + 1:]])))
+            restore(folder, copy)
+        failed = run_cells(shell, [(number, source)])
+        if failed:
+            return pipe.send((None, failed))
+    pipe.send((None, ''))
+
+
+def outcomes(notebook, mutants):
+    "Pairs of a mutant and what killed it. Ends the program when the notebook itself fails."
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root, 'files')
+        folder.mkdir()
+        mine, theirs = SERVER.Pipe()
+        process = SERVER.Process(target=try_mutants, args=(notebook, mutants, folder, theirs))
+        process.start()
+        theirs.close()
+        mutant, answer = mine.recv()
+        while mutant:
+            print(f"{answer or 'SURVIVED':32} {mutant.name}", flush=True)
+            yield mutant, answer
+            mutant, answer = mine.recv()
+        process.join()
+    if answer:
+        raise SystemExit(f'{notebook.name} fails without any change, in {answer}')
 
 
 def known_survivors():
@@ -234,59 +352,82 @@ def known_survivors():
     return {line.split('  # ')[0].strip() for line in lines if line.strip()}
 
 
-def choose(args):
-    "The mutants that were asked for."
-    notebooks = notebook_of()
-    modules = args.modules or [m for m in MODULES if m in notebooks]
-    unknown = [m for m in modules if m not in notebooks]
+def choose(args, notebooks):
+    "The mutants that were asked for, and how many each module has."
+    unknown = [module for module in args.modules if module not in notebooks]
     if unknown:
         there = ', '.join(sorted(notebooks))
         sys.exit(f"There is no module {', '.join(unknown)}; there are {there}.")
-    every = [mutant for m in modules for mutant in mutants_of(m, notebooks[m])]
-    if args.sample or args.minutes:
+    every = []
+    for module in args.modules or MODULES:
+        every += mutants_of(module, notebooks[module])
+    number = Counter(mutant.module for mutant in every)
+    if args.sample:
         random.Random(args.seed).shuffle(every)
-    return every[:args.sample] if args.sample else every
+        every = every[:args.sample]
+    return every, number
 
 
-def report(results, known):
-    "Print survivors and a line for each module; return how many passed and failed."
-    passed = failed = 0
-    for module in dict.fromkeys(mutant.module for mutant, _ in results):
-        own = [(m, answer) for m, answer in results if m.module == module]
-        survivors = [m for m, answer in own if not answer]
-        fresh = [m for m in survivors if m.name not in known]
-        killed = len(own) - len(survivors)
-        print(f'{module}: {killed} of {len(own)} killed ({100 * killed / len(own):.0f} %)')
-        for mutant in fresh:
-            print(f'  survived  {mutant.name}  (cell {mutant.cell}, line {mutant.line})')
-        passed += len(own) - len(fresh)
-        failed += len(fresh)
-    return passed, failed
+def rows_of(results, number, known):
+    "A row for each module: mutants there are, tried, killed, and known to make no difference."
+    rows = []
+    for module, pairs in results.items():
+        survivors = [mutant for mutant, answer in pairs if not answer]
+        equivalent = sum(mutant.name in known for mutant in survivors)
+        rows.append(dict(
+            module=module, mutants=number[module], tried=len(pairs),
+            killed=len(pairs) - len(survivors), equivalent=equivalent,
+            unexplained=len(survivors) - equivalent,
+        ))
+    return rows
 
 
-def main():
+def save(rows, seed):
+    "Store rows in the place of the older ones of the same modules."
+    import pandas as pd
+    from cozad.results import load_table, save_table
+    table = pd.DataFrame(rows)
+    if RESULTS.exists():
+        older = load_table(RESULTS)[0]
+        table = pd.concat([older[~older.module.isin(table.module)], table])
+    table = table.sort_values('module', key=lambda names: names.map(MODULES.index))
+    save_table(table, RESULTS, dict(sample_seed=seed))
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('modules', nargs='*', help='by default: ' + ', '.join(MODULES))
     parser.add_argument('--sample', type=int, default=0, help='so many mutants, chosen at random')
-    parser.add_argument('--minutes', type=float, default=0, help='begin none after so many minutes')
     parser.add_argument('--seed', type=int, default=0, help='of the choice')
     parser.add_argument('--list', action='store_true', help='only show the mutants')
-    args = parser.parse_args()
-    chosen = choose(args)
+    parser.add_argument('--save', action='store_true', help=f'store the numbers in {RESULTS.name}')
+    parser.add_argument('--processes', type=int, default=2, help='notebooks at a time')
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    notebooks = notebook_of()
+    chosen, number = choose(args, notebooks)
     if args.list:
         print(*(mutant.name for mutant in chosen), f'{len(chosen)} mutants', sep='\n')
         return
     os.environ |= {'IN_TEST': '1', 'OMP_NUM_THREADS': '1'}
-    PROCESSES.set_forkserver_preload(IMPORTS)
-    end = time.time() + 60 * args.minutes if args.minutes else float('inf')
+    SERVER.set_forkserver_preload(IMPORTS)
+    modules = sorted({mutant.module for mutant in chosen}, key=list(number).index)
 
-    def tried(mutant):
-        return (mutant, outcome(mutant)) if time.time() < end else None
+    def tried(module):
+        own = [mutant for mutant in chosen if mutant.module == module]
+        return list(outcomes(notebooks[module], own))
 
-    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        results = [result for result in pool.map(tried, chosen) if result]
-    passed, failed = report(results, known_survivors())
-    print(f'{passed} passed, {failed} failed')
+    with ThreadPoolExecutor(args.processes) as pool:
+        rows = rows_of(dict(zip(modules, pool.map(tried, modules))), number, known_survivors())
+    if args.save:
+        save(rows, args.seed)
+    for row in rows:
+        print(*(f'{name} {value}' for name, value in row.items()), sep=', ')
+    failed = sum(row['unexplained'] for row in rows)
+    print(f'{len(chosen) - failed} passed, {failed} failed')
     sys.exit(failed > 0)
 
 
