@@ -36,8 +36,9 @@ def _digest(*chunks):
 def fingerprint(
     net:nn.Module, # any network
 ) -> str: # 16 hex digits
-    "A hash of all weights and buffers."
-    chunks = []
+    "A hash of all weights and buffers, and of a backbone's options."
+    options = _options(net) if isinstance(net, Backbone) else {}
+    chunks = [json.dumps(options).encode()] if options else []
     for name, value in net.state_dict().items():
         chunks.append(name.encode())
         chunks.append(value.detach().cpu().contiguous().numpy().tobytes())
@@ -48,9 +49,17 @@ def _circumstances(backbone, size, turns=0):
     "Everything but the images that raw maps depend on."
     return dict(
         format=1, backbone=backbone.name, weights=fingerprint(backbone),
-        layers=list(backbone.layers), size=size, turns=turns,
+        layers=list(backbone.layers), turns=turns,
+        size=size if isinstance(size, int) else list(size),
         mean=list(backbone.mean), std=list(backbone.std), resize='antialiased bilinear',
+        options=_options(backbone),
     )
+
+
+def _options(backbone):
+    "The options of a backbone that differ from those of older versions."
+    options = dict(padding=backbone.padding, activated=backbone.activated)
+    return {name: value for name, value in options.items() if value not in ('zeros', False)}
 
 
 def _file_digest(path):
@@ -96,6 +105,7 @@ def cache_problem(
         return 'absent'
     if stored is None:
         return 'torn: manifest.json cannot be read'
+    stored = dict(options={}) | stored # older versions had none
     stale = [name for name, value in manifest.items() if stored.get(name, 0) != value]
     if stale:
         return f"stale: {', '.join(stale)} changed"
@@ -187,10 +197,9 @@ def _file_states(files):
 
 
 def _cache_folder(backbone, samples, circumstances, root):
-    "The folder for these maps; its name is a hash of network, size, images and turns."
+    "The folder for these maps; its name is a hash of network, size, images, turns and options."
     named = [backbone.name, backbone.layers, circumstances['size'], [str(s.path) for s in samples]]
-    if circumstances['turns']:
-        named.append(circumstances['turns'])
+    named += [value for value in (circumstances['turns'], circumstances['options']) if value]
     return root/_digest(json.dumps(named).encode())
 
 

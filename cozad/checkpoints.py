@@ -114,8 +114,8 @@ def _check_same_run(path, content, state, config, features):
     "Raise ValueError when a checkpoint belongs to another version or run."
     if content['generators'].keys() != state.generators.keys():
         raise _other_version(path)
-    stored = content['config']
-    differ = [name for name, value in asdict(config).items() if stored.get(name) != value]
+    stored = asdict(Config()) | content['config'] # an older version knew fewer fields
+    differ = [name for name, value in asdict(config).items() if stored[name] != value]
     if content['images'] != _images_digest(features):
         differ.append('the training images')
     if differ:

@@ -21,7 +21,7 @@ from .demo import DEMO, run_demo
 from .detector import Detector
 from .evaluation import evaluate, summary_table
 from .export import export
-from .features import load_backbone
+from .features import backbone_of
 from .model import load_model, save_model
 from cozad.options import (
     SCORING,
@@ -49,7 +49,7 @@ def _device(name):
 
 def _backbone(config, device):
     "The backbone of a configuration, on a device."
-    return load_backbone(config.backbone, config.layers).to(_device(device))
+    return backbone_of(config).to(_device(device))
 
 
 def _file(out):

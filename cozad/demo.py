@@ -16,7 +16,7 @@ from .cache import extract
 from .config import SIMPLENET, Config, method_name
 from .datasets import read_sets, select
 from .evaluation import evaluate, model_scorers, score_features
-from .features import Backbone, load_backbone
+from .features import Backbone, backbone_of
 from .files import atomic_write
 from .images import Sample, load_image, load_mask
 from .model import Model
@@ -82,7 +82,7 @@ def run_demo(
     (name, samples), = read_sets([f'mvtec:{make_textures()}']).items()
     categories = sorted({sample.category for sample in samples})
     source = select(samples, categories=categories[::2])
-    backbone = load_backbone(config.backbone).to(default_device())
+    backbone = backbone_of(config).to(default_device())
 
     simplenet = train({name: source}, backbone, replace(config, **SIMPLENET), progress=progress)
     with_baselines = evaluate(simplenet, backbone, {name: samples}, progress=progress)

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from cozad.evaluation import (
     scored_categories,
     with_means,
 )
-from .features import load_backbone
+from .features import backbone_of
 from .files import atomic_write
 from .images import Sample
 from .model import load_model, save_model
@@ -41,7 +41,7 @@ Sets = Mapping[str, Sequence[Sample]] # name of a set -> its samples
 
 def _settings(config):
     "The configuration without the folders of this machine."
-    return asdict(config) | {'backbone': Path(config.backbone).name}
+    return config.to_dict() | {'backbone': Path(config.backbone).name}
 
 
 def _identity(sample):
@@ -105,7 +105,7 @@ def run_configuration(
     file = Path(out)/f'{run_key(config, sources, targets)}.json'
     if file.exists():
         return file
-    backbone = load_backbone(config.backbone, config.layers).to(default_device())
+    backbone = backbone_of(config).to(default_device())
     head_file = file.with_suffix('.safetensors')
     checkpoint = file.with_suffix('.checkpoint')
     start = time.perf_counter()

@@ -16,7 +16,7 @@ import cozad
 from .cache import fingerprint
 from .config import Config
 from .digests import TrainingImages
-from .features import Backbone
+from .features import Backbone, check_options
 from .files import atomic_write
 from .simplenet import Head
 
@@ -35,7 +35,8 @@ def check_backbone(
     model:Model,
     backbone:Backbone, # that should make the features for the model's head
 ) -> None:
-    "Raise ValueError when the model was trained with other backbone weights than these."
+    "Raise ValueError when the model was trained with other weights or options than these."
+    check_options(backbone, model.config)
     if fingerprint(backbone) != model.weights:
         raise ValueError(
             'The model was trained with features of other weights than those of '

@@ -19,7 +19,7 @@ import pandas as pd
 from .config import SIMPLENET, Config
 from .datasets import BENCHMARKS, read, select
 from .experiments import Experiment, Sets, read_costs, read_scores, run_experiment
-from .features import Backbone, load_backbone
+from .features import Backbone, backbone_of
 from .files import atomic_write
 from .model import Model, load_model
 from .paper import GRIDS
@@ -233,7 +233,7 @@ def _write_baselines_and_figures(
     "What is shown of CoZAD with seed 0, for each transfer."
     config = replace(options.config, seed=0)
     device = default_device()
-    backbone = load_backbone(config.backbone, config.layers).to(device)
+    backbone = backbone_of(config).to(device)
     for transfer in transfers:
         experiment = _main_experiment(transfer, out/'runs', options)
         model = load_model(experiment.result_file(config).with_suffix('.safetensors'))

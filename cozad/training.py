@@ -24,7 +24,7 @@ from .covariance import LossWindow, penalty_weight
 from .datasets import select
 from .digests import TrainingImages
 from .extraction import Features, preload
-from .features import AGGREGATIONS, Backbone
+from .features import AGGREGATIONS, Backbone, check_options
 from .images import Sample
 from .maml import InnerLoop, adapt, meta_gradient, outer_step, split_state
 from .model import Model
@@ -256,6 +256,7 @@ def train(
     checkpoint:Path|None=None, # see `train_head`
 ) -> Model:
     "Train on all training normals, on the backbone's device. Raises ValueError if there are none."
+    check_options(backbone, config)
     every = []
     categories = {}
     for name, samples in sources.items():
