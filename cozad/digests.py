@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
 from .files import atomic_write, cache_dir
-from .images import open_image
+from .pixels import open_image
 
 # %% ../nbs/reference/17_digests.ipynb #b432c54a
 def image_digest(
@@ -28,6 +28,9 @@ def image_digest(
     return state.digest()
 
 # %% ../nbs/reference/17_digests.ipynb #764db2d2
+_VERSION = 2 # of what `open_image` makes of a file; 1 dropped transparency
+
+
 def to_text(
     digests:Iterable[bytes], # of eight bytes each
 ) -> str: # base64, eleven characters an image
@@ -78,7 +81,7 @@ def image_digests(
     "The digests of images, of files from the cache. Raises ValueError for an unreadable image."
     if not images or not all(isinstance(image, Path) for image in images):
         return _compute_digests(images)
-    names = json.dumps([str(path) for path in images])
+    names = json.dumps([_VERSION, *(str(path) for path in images)])
     name = hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
     file = Path(root or cache_dir()/'features')/f'digests-{name}.json'
     states = [_file_state(path) for path in images] # before anything is read

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score, roc_curve
-from .images import image_array
+from .pixels import image_array
 
 # %% ../nbs/reference/11_plots.ipynb #4fbb0b80
 PALETTE = dict(normal='#0072B2', anomalous='#D55E00', threshold='#000000', neutral='#999999')
