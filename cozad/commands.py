@@ -248,11 +248,13 @@ def check_command(
         help=f"Compare with published counts: {', '.join(BENCHMARKS)}.",
     )]=None,
 ) -> None:
-    """Open all images and masks of SETS and report what is wrong.
+    """Open all images and masks of SETS and report what is wrong, and which files were left.
 
     Example: cozad check yesno:/data/brainmri --benchmark brainmri
     """
-    report = check_samples([sample for spec in sets for sample in read(spec)], benchmark)
+    samples = [sample for spec in sets for sample in read(spec)]
+    roots = [spec.partition(':')[2] for spec in sets]
+    report = check_samples(samples, benchmark, roots)
     typer.echo(report)
     if not report.ok:
         raise typer.Exit(1)
