@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['DISTANCES', 'SMALLEST_VARIANCE', 'IN_IMAGE', 'CHEAP', 'CONTROLS', 'cosine_distances', 'distant_knn', 'ring_distance',
-           'in_image_gaussian', 'in_image_residual', 'batch_normalised']
+           'within_and_outside', 'in_image_gaussian', 'in_image_residual', 'batch_normalised']
 
-# %% ../nbs/reference/34_controls.ipynb #bcf09385
+# %% ../nbs/reference/34_controls.ipynb #c960f03c
 from collections.abc import Callable, Iterator
 from functools import partial
 import torch
@@ -17,7 +17,7 @@ from .config import FeatureConfig
 from .extraction import Features
 from .features import AGGREGATIONS
 
-# %% ../nbs/reference/34_controls.ipynb #efc9d079
+# %% ../nbs/reference/34_controls.ipynb #466a13c5
 def cosine_distances(
     x:Tensor, # (n, dim)
     y:Tensor, # (m, dim)
@@ -31,72 +31,67 @@ DISTANCES:dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def _places(h, w, device):
-    "Row and column of every patch, (h w, 2)."
-    rows = torch.arange(h, device=device)
-    columns = torch.arange(w, device=device)
-    return torch.cartesian_prod(rows, columns)
-
-
 def _pairs(
     image:Tensor, # (dim, h, w)
     distance:str, # a key of DISTANCES
 ) -> Iterator[tuple[Tensor, Tensor]]: # distances and places apart, each (rows, h w)
     "All pairs of patches of an image, some rows at a time."
     x = image.flatten(1).T
-    places = _places(*image.shape[1:], image.device)
-    for rows in torch.arange(len(x), device=x.device).split(max(1, DISTANCES_AT_ONCE // len(x))):
-        apart = (places[rows, None] - places).abs().amax(2)
-        yield DISTANCES[distance](x[rows], x), apart
+    places = torch.arange(len(x), dtype=torch.int32, device=x.device)
+    down = places // image.shape[2]
+    across = places % image.shape[2]
+    for some in places.long().split(max(1, DISTANCES_AT_ONCE // len(x))):
+        rows = (down[some, None] - down).abs()
+        columns = (across[some, None] - across).abs()
+        yield DISTANCES[distance](x[some], x), torch.maximum(rows, columns)
 
 
-def _mean_where(values, chosen, message):
-    "The mean of the chosen values of every row. Raises ValueError for a row without any."
-    counts = chosen.sum(1)
-    if not counts.all():
-        raise ValueError(message)
-    return values.where(chosen, 0).sum(1) / counts
+def _mean_where(values, chosen):
+    "The mean of the chosen values of every row."
+    return values.where(chosen, 0).sum(1) / chosen.sum(1)
 
-# %% ../nbs/reference/34_controls.ipynb #fce7cb67
+
+def _half(patches):
+    "So far away every patch has another. Raises ValueError for a map of one patch."
+    longer = max(patches.shape[2:])
+    if longer < 2:
+        raise ValueError('A map of one patch has no other to compare with; use larger images.')
+    return longer // 2
+
+# %% ../nbs/reference/34_controls.ipynb #7c03f961
 def distant_knn(
     patches:Tensor, # (B, dim, h, w) from `aggregate`
     k:int=20, # nearest that count; fewer where there are no more
-    radius:int=4, # rows or columns that they are away, at least
+    radius:int=4, # rows or columns that they are away, at least; at most half of the map
     distance:str='cosine', # or 'Euclid'
 ) -> Tensor: # (B, h, w)
-    "Mean distance to the nearest patches not near by. Raises ValueError where there are none."
-    message = (
-        f'distant_knn: in a map of {patches.shape[2]} x {patches.shape[3]} patches some have no '
-        f'other {radius} away; use larger images or a smaller radius.'
-    )
+    "Mean distance to the nearest patches not near by. Raises ValueError for one patch."
+    radius = min(radius, _half(patches))
     scores = []
     for image in patches:
         for distances, apart in _pairs(image, distance):
             allowed = distances.masked_fill(apart < radius, torch.inf)
             nearest = allowed.topk(min(k, allowed.shape[1]), largest=False).values
-            scores.append(_mean_where(nearest, nearest.isfinite(), message))
+            scores.append(_mean_where(nearest, nearest.isfinite()))
     return torch.cat(scores).view(len(patches), *patches.shape[2:])
 
-# %% ../nbs/reference/34_controls.ipynb #396cdad7
+# %% ../nbs/reference/34_controls.ipynb #bd26b957
 def ring_distance(
     patches:Tensor, # (B, dim, h, w) from `aggregate`
-    inner:int=4, # rows or columns away, at least
+    inner:int=4, # rows or columns away, at least; at most half of the map
     outer:int=5, # at most
     distance:str='cosine', # or 'Euclid'
 ) -> Tensor: # (B, h, w)
-    "Mean distance to the patches on a square ring. Raises ValueError where there are none."
-    message = (
-        f'ring_distance: in a map of {patches.shape[2]} x {patches.shape[3]} patches some have no '
-        f'other {inner} to {outer} away; use larger images or a smaller ring.'
-    )
+    "Mean distance to the patches on a square ring. Raises ValueError for one patch."
+    inner = min(inner, _half(patches))
     scores = []
     for image in patches:
         for distances, apart in _pairs(image, distance):
             on_ring = (apart >= inner) & (apart <= outer)
-            scores.append(_mean_where(distances, on_ring, message))
+            scores.append(_mean_where(distances, on_ring))
     return torch.cat(scores).view(len(patches), *patches.shape[2:])
 
-# %% ../nbs/reference/34_controls.ipynb #e388ee0b
+# %% ../nbs/reference/34_controls.ipynb #77aa6374
 SMALLEST_VARIANCE = 1e-5 # of an axis, relative to the first; smaller ones are rounding errors
 
 
@@ -111,17 +106,29 @@ def _principal_axes(image, axes):
     return centred, vectors[:, first:], values[first:]
 
 
+def within_and_outside(
+    patches:Tensor, # (B, dim, h, w) from `aggregate`
+    axes:int=32, # principal axes of the image; fewer where it has no more
+) -> tuple[Tensor, Tensor]: # two scores, each (B, h, w)
+    "`in_image_gaussian` and `in_image_residual`, which share most of the work."
+    n = patches[0, 0].numel()
+    within = []
+    outside = []
+    for image in patches:
+        centred, unit, squares = _principal_axes(image, axes)
+        rest = (centred ** 2).sum(1) - (unit ** 2 * squares).sum(1)
+        within.append((n - 1) ** .5 * unit.norm(dim=1))
+        outside.append(rest.clamp_min(0).sqrt())
+    shape = (len(patches), *patches.shape[2:])
+    return torch.stack(within).view(shape), torch.stack(outside).view(shape)
+
+
 def in_image_gaussian(
     patches:Tensor, # (B, dim, h, w) from `aggregate`
     axes:int=32, # principal axes of the image; fewer where it has no more
 ) -> Tensor: # (B, h, w)
     "Mahalanobis distance from the mean of the image, within its first principal axes."
-    n = patches[0, 0].numel()
-    scores = []
-    for image in patches:
-        _, unit, _ = _principal_axes(image, axes)
-        scores.append((n - 1) ** .5 * unit.norm(dim=1))
-    return torch.stack(scores).view(len(patches), *patches.shape[2:])
+    return within_and_outside(patches, axes)[0]
 
 
 def in_image_residual(
@@ -129,15 +136,9 @@ def in_image_residual(
     axes:int=32, # principal axes of the image; fewer where it has no more
 ) -> Tensor: # (B, h, w)
     "Distance from the plane of the first principal axes of the image."
-    scores = []
-    for image in patches:
-        centred, unit, squares = _principal_axes(image, axes)
-        inside = (unit ** 2 * squares).sum(1)
-        outside = (centred ** 2).sum(1) - inside
-        scores.append(outside.clamp_min(0).sqrt())
-    return torch.stack(scores).view(len(patches), *patches.shape[2:])
+    return within_and_outside(patches, axes)[1]
 
-# %% ../nbs/reference/34_controls.ipynb #62263b8b
+# %% ../nbs/reference/34_controls.ipynb #5fb4ada0
 @torch.no_grad()
 def batch_normalised(
     features:Features, # raw maps of the test images of one category
@@ -161,7 +162,7 @@ def batch_normalised(
     scores = [((patches_of(i) - mean) / std).norm(dim=0) for i in range(len(features))]
     return torch.stack(scores).float().cpu()
 
-# %% ../nbs/reference/34_controls.ipynb #412102f5
+# %% ../nbs/reference/34_controls.ipynb #2a82e74e
 IN_IMAGE:dict[str, Callable[[Tensor], Tensor]] = { # patches (B, dim, h, w) -> scores (B, h, w)
     'feature norm': feature_norm,
     'in-image k-NN': in_image_knn,
@@ -171,9 +172,8 @@ IN_IMAGE:dict[str, Callable[[Tensor], Tensor]] = { # patches (B, dim, h, w) -> s
     'in-image Gaussian': in_image_gaussian,
     'in-image residual': in_image_residual,
 }
-CHEAP:tuple[str, ...] = ( # of them, those without eigenvectors
-    'feature norm', 'in-image k-NN', 'distant k-NN, cosine', 'distant k-NN, Euclid',
-    'ring distance',
+CHEAP:tuple[str, ...] = ( # of them, those that add little to a table of many images
+    'feature norm', 'in-image k-NN', 'distant k-NN, cosine', 'ring distance',
 )
 CONTROLS:dict[str, str] = { # control: its protocol, a key of PROTOCOLS
     **BASELINES,
