@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BAD_INPUT', 'GridOptions', 'WITHOUT_SEED', 'app', 'COMMANDS', 'with_plain_errors', 'experiments_command',
-           'reproduce_command', 'compare_command', 'bench_command']
+           'reproduce_command', 'compare_command', 'winclip_command', 'bench_command']
 
 # %% ../nbs/use/08_command_line.ipynb #9f655170
 import functools
@@ -27,7 +27,7 @@ from cozad.commands import (
     train_command,
 )
 from .config import Config
-from .datasets import read_sets
+from .datasets import read_sets, select
 from .demo import DEMO
 from .evaluation import summary_table
 from .experiments import Experiment, compare_rows, read_results, run_experiment
@@ -44,6 +44,7 @@ from .other_programs import Program, beside_printed, compare_programs
 from .paper import GRIDS
 from .reproduction import ReproductionOptions, missing_sets, outcome, reproduce
 from .tables import compare_with_paper
+from .winclip import load_clip, save_records, winclip_records
 
 # %% ../nbs/use/08_command_line.ipynb #58c24622
 BAD_INPUT = (ValueError, OSError, ImportError, FloatingPointError)
@@ -172,6 +173,31 @@ def compare_command(
     if len(left):
         typer.echo(f'{len(left)} names or images are left over: {out}/left.csv', err=True)
 
+# %% ../nbs/use/08_command_line.ipynb #503e815b
+def winclip_command(
+    sets:Annotated[list[str], typer.Argument(
+        help='Sets as READER:ROOT, such as mvtec:/data/mvtec.', show_default=False,
+    )],
+    clip:Annotated[str, typer.Option(
+        help='MODEL:WEIGHTS of open_clip; WEIGHTS is a name of its list or a file.',
+    )]='ViT-B-16-plus-240:laion400m_e31',
+    out:Annotated[Path, typer.Option(
+        help='Folder for scores and maps, one file per category, for cozad compare.',
+    )]=Path('winclip'),
+) -> None:
+    """Score the test images of SETS by WinCLIP, without any training.
+
+    Example: cozad winclip mvtec:/data/mvtec --clip ViT-B-16-plus-240:weights.pt --out winclip
+    """
+    targets = read_sets(sets)
+    winclip = load_clip(clip)
+    for target, samples in targets.items():
+        for category in sorted({sample.category for sample in samples}):
+            tests = select(samples, 'test', categories=[category])
+            if tests:
+                file = save_records(winclip_records(winclip, tests), out/target/f'{category}.npz')
+                typer.echo(f'Written: {file}')
+
 # %% ../nbs/use/08_command_line.ipynb #acd96457
 def bench_command(
     out:Annotated[Path, typer.Option(help='Folder for bench.csv and bench.json.')]=Path('bench'),
@@ -203,7 +229,7 @@ COMMANDS:dict[str, Callable] = { # name in the shell: function
     'demo': demo_command, 'train': train_command, 'fit': fit_command,
     'evaluate': evaluate_command, 'predict': predict_command, 'export': export_command,
     'check': check_command, 'experiments': experiments_command, 'reproduce': reproduce_command,
-    'compare': compare_command, 'bench': bench_command,
+    'compare': compare_command, 'winclip': winclip_command, 'bench': bench_command,
 }
 for _name, _function in COMMANDS.items():
     app.command(_name)(with_plain_errors(expand(_function)))
