@@ -22,7 +22,9 @@ from .detector import Detector
 from .evaluation import evaluate, summary_table
 from .export import export
 from .features import backbone_of
+from .left_files import left_sentence
 from .model import load_model, save_model
+from .normal_images import LayoutWarning
 from cozad.options import (
     SCORING,
     ScoringOptions,
@@ -135,7 +137,8 @@ def fit_command(
 ) -> None:
     """Train SimpleNet, or another --method, on one product.
 
-    FOLDER holds normal images of one product. A fifth of them is held back for the threshold.
+    FOLDER holds normal images of one product, or is a category in MVTec's layout, of which
+    train/good is taken. A fifth of the images is held back for the threshold.
 
     Example: cozad fit good --backbone lite0 --out mine.safetensors
     """
@@ -144,18 +147,28 @@ def fit_command(
         raise ValueError(f"There is no folder '{folder}'.")
     _file(out)
     detector = Detector(backbone=_backbone(config, device), config=config, rate=rate)
+    _say_what_is_left([folder])
     _with_plain_warnings(lambda: detector.fit(folder))
     saved = detector.save(out)
     typer.echo(f'{saved}: {method_name(config)}, trained on {folder}; {detector.threshold_}')
 
 
+def _say_what_is_left(paths):
+    "A sentence on the error stream for each folder that holds more than images."
+    for path in paths:
+        sentence = left_sentence(path) if path.is_dir() else ''
+        if sentence:
+            typer.echo(f'cozad: {sentence}', err=True)
+
+
 def _with_plain_warnings(action):
     "The result of `action`; its warnings go to the error stream as sentences."
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always', ThresholdWarning)
+        for category in (ThresholdWarning, LayoutWarning):
+            warnings.simplefilter('always', category)
         result = action()
     for warning in caught:
-        if warning.category is ThresholdWarning:
+        if warning.category in (ThresholdWarning, LayoutWarning):
             message = str(warning.message)
             message = message.replace('calibrate(normal_images)', '--normals FOLDER')
             typer.echo(f'cozad: {message}', err=True)
@@ -216,6 +229,7 @@ def predict_command(
     """
     detector = Detector.load(model, device=_device(device))
     _set_threshold(detector, threshold)
+    _say_what_is_left(paths)
     table = _with_plain_warnings(lambda: predict_to_folder(detector, paths, out))
     if as_json:
         rows = json.loads(table.to_json(orient='records'))
