@@ -23,6 +23,7 @@ from .extraction import Features, default_batch_size, map_batches, prefetch_imag
 from .features import Backbone
 from .files import cache_dir
 from .images import Sample, load_image
+from .pixels import has_transparency
 
 # %% ../nbs/reference/13_cache.ipynb #2314d7ba
 def _digest(*chunks):
@@ -72,8 +73,10 @@ def _manifest(circumstances, samples):
     paths = [s.path for s in samples]
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_file_digest, paths))
+        transparent = any(pool.map(has_transparency, paths))
     files = [[str(path), digest] for path, digest in zip(paths, digests)]
-    return circumstances | dict(files=files)
+    background = dict(transparency='on white') if transparent else {} # older versions dropped it
+    return circumstances | dict(files=files) | background
 
 # %% ../nbs/reference/13_cache.ipynb #fb15d2c4
 def _checksum(path):
@@ -117,7 +120,7 @@ def cache_problem(
 # %% ../nbs/reference/13_cache.ipynb #37966ab6
 def _decoded(samples, size, backbone):
     "Batches of the samples' images, decoded ahead."
-    decode = partial(load_image, size=size)
+    decode = partial(load_image, size=size, bits=samples[0].bits)
     return prefetch_images([s.path for s in samples], decode, default_batch_size(backbone))
 
 
@@ -199,7 +202,8 @@ def _file_states(files):
 def _cache_folder(backbone, samples, circumstances, root):
     "The folder for these maps; its name is a hash of network, size, images, turns and options."
     named = [backbone.name, backbone.layers, circumstances['size'], [str(s.path) for s in samples]]
-    named += [value for value in (circumstances['turns'], circumstances['options']) if value]
+    optional = (circumstances['turns'], circumstances['options'], circumstances.get('bits'))
+    named += [value for value in optional if value]
     return root/_digest(json.dumps(named).encode())
 
 
@@ -236,12 +240,13 @@ def extract(
     circumstances = _circumstances(backbone, size, turns % 4)
     groups = {}
     for i, sample in enumerate(samples):
-        groups.setdefault((sample.category, sample.split), []).append(i)
+        groups.setdefault((sample.category, sample.split, sample.bits), []).append(i)
     arrays = []
     where = [None] * len(samples)
-    for number, members in enumerate(groups.values()):
+    for number, ((_, _, bits), members) in enumerate(groups.items()):
         group = [samples[i] for i in members]
-        arrays.append(_cached(backbone, group, circumstances, root, progress))
+        of_group = circumstances | ({} if bits is None else dict(bits=bits))
+        arrays.append(_cached(backbone, group, of_group, root, progress))
         for row, i in enumerate(members):
             where[i] = (number, row)
     return Features(list(samples), arrays, where)

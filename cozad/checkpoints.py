@@ -68,7 +68,8 @@ def start_training(
 def _images_digest(features):
     "Which images a run learns from, and in which order."
     lines = [f'{sample.category} {sample.path}' for sample in features.samples]
-    return hashlib.blake2b('\n'.join(lines).encode(), digest_size=8).hexdigest()
+    text = '\n'.join(lines).encode(errors='surrogatepass') # names need not be UTF-8
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def save_checkpoint(

@@ -25,7 +25,7 @@ from .datasets import select
 from .digests import TrainingImages
 from .extraction import Features, preload
 from .features import AGGREGATIONS, Backbone, check_options
-from .images import Sample
+from .images import Sample, with_bits
 from .maml import InnerLoop, adapt, meta_gradient, outer_step, split_state
 from .model import Model
 from cozad.objective import (
@@ -36,6 +36,7 @@ from cozad.objective import (
     training_scores,
     weight_function,
 )
+from .pixels import training_bits
 from .runtime import default_device, make_generator
 from .simplenet import Head
 
@@ -265,14 +266,15 @@ def train(
             raise ValueError(f"The set '{name}' has no normal training images.")
         every += chosen
         categories[name] = sorted({sample.category for sample in chosen})
+    paths = [sample.path for sample in every]
+    config = replace(config, bits=config.bits or training_bits(paths))
     features, *turned = [
-        extract(backbone, every, config.size, root, progress=progress, turns=quarter_turns)
-        for quarter_turns in range(4 if config.rotations else 1)
+        extract(backbone, with_bits(every, config.bits), config.size, root, progress, turns)
+        for turns in range(4 if config.rotations else 1) # quarter turns
     ]
     device = next(backbone.parameters()).device
     head, _ = train_head(sum(turned, features), config, device, progress, checkpoint)
-    images = TrainingImages.of([sample.path for sample in every], root)
-    return Model(head, config, categories, fingerprint(backbone), images)
+    return Model(head, config, categories, fingerprint(backbone), TrainingImages.of(paths, root))
 
 # %% ../nbs/learn/12_training.ipynb #3dcfb573
 @torch.no_grad() # the inner loop takes its own gradients; nothing outside needs them
@@ -292,6 +294,5 @@ def adapt_head(
     batch = sample_batch(features, torch.arange(len(features)), config, generators)
     loss = partial(objective, TrainingHead(adapted), config, config.lambda_0)
     end = adapt(loss, *split_state(adapted), batch, inner_lr, steps)
-    state = end.params | end.buffers
-    adapted.load_state_dict({name: tensor.detach() for name, tensor in state.items()})
+    adapted.load_state_dict(end.params | end.buffers)
     return adapted.eval()
