@@ -6,7 +6,6 @@
 __all__ = ['Detector']
 
 # %% ../nbs/use/03_detector.ipynb #526f8f59
-import html
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,107 +14,31 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import OutlierMixin
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
-from .cache import extract, fingerprint
+from .cache import fingerprint
 from .config import Config, method_name
-from .detection import Detection
+from .detection import Detection, warn_if_unreliable
 from .detector_file import DetectorContents, read_detector, write_detector
+from .detector_parts import DetectorParts, normal_features, split_for_threshold
 from .digests import TrainingImages, image_digests
 from .explanation import Explanation, explain
-from .extraction import default_batch_size, extract_to_memory
-from .features import Backbone, load_backbone
-from .images import Sample, is_single_image, list_images, open_image, to_tensor
+from .features import Backbone
+from .images import is_single_image, list_images
 from cozad.inference import (
-    ScoringPipeline,
-    assemble_pipeline,
     make_detections,
+    output_scores,
     run_pipeline,
-    warn_if_unreliable,
     with_domain,
 )
 from .model import Model
-from .runtime import default_device, make_generator
-from .simplenet import image_scores
-from .threshold import Threshold, threshold_from_labels, threshold_from_normals
+from .normal_images import list_normal_images
+from .threshold import threshold_from_labels, threshold_from_normals
 from .training import adapt_head, train_head
 
-# %% ../nbs/use/03_detector.ipynb #278eed8c
-class _DetectorParts(BaseEstimator):
-    "A model, its backbone and a threshold."
-    def __init__(
-        self,
-        model:Model|None=None, # trained; None before `fit`
-        backbone:Backbone|str|None=None, # or its name; by default the one of the model or config
-        threshold:Threshold|float|None=None, # None: no predictions yet
-        config:Config|None=None, # of `fit`; by default `Config()`
-        rate:float=.05, # share of false alarms that `fit` and `calibrate` aim at
-    ):
-        self.model = model
-        self.backbone = backbone
-        self.threshold = threshold
-        self.config = config
-        self.rate = rate
-
-    @property
-    def model_in_use(self) -> Model:
-        "The result of `fit`, or else what was given. Raises NotFittedError, a ValueError."
-        model = getattr(self, 'model_', self.model)
-        if model is None:
-            raise NotFittedError('This detector has no model yet: call fit(normal_images), '
-                                 'or begin with Detector.load(file).')
-        return model
-
-    @property
-    def threshold_in_use(self) -> Threshold|None:
-        "The result of `fit` or `calibrate`, or else what was given."
-        threshold = getattr(self, 'threshold_', self.threshold)
-        if threshold is None or isinstance(threshold, Threshold):
-            return threshold
-        return Threshold(float(threshold))
-
-    def backbone_in_use(self) -> Backbone:
-        "The backbone that was given, or the one of that name, loaded once."
-        if isinstance(self.backbone, Backbone):
-            return self.backbone
-        model = getattr(self, 'model_', self.model)
-        config = model.config if model else self.config or Config()
-        key = (self.backbone or config.backbone, config.layers)
-        if getattr(self, '_backbone_key', None) != key:
-            self._loaded_backbone = load_backbone(*key).to(default_device())
-            self._backbone_key = key
-        return self._loaded_backbone
-
-    def pipeline_in_use(self) -> ScoringPipeline:
-        "Model and backbone, assembled again only when one of them has changed."
-        model = self.model_in_use
-        backbone = self.backbone_in_use()
-        pipeline = getattr(self, '_pipeline', None)
-        if pipeline is None or pipeline.model is not model or pipeline.backbone is not backbone:
-            pipeline = assemble_pipeline(model, backbone)
-            self._pipeline = pipeline
-        return pipeline
-
-    def __sklearn_is_fitted__(self):
-        return getattr(self, 'model_', self.model) is not None
-
-    def __repr__(self):
-        if not self.__sklearn_is_fitted__():
-            return 'Detector: not trained yet'
-        model = self.model_in_use
-        sources = [f"{name}: {', '.join(parts)}" for name, parts in model.source.items()]
-        return (f'Detector: {method_name(model.config)} with backbone {model.config.backbone}, '
-                f'trained on {"; ".join(sources)}; {self.threshold_in_use or "no threshold"}')
-
-    def _repr_html_(self):
-        return f'<pre>{html.escape(repr(self))}</pre>'
-
-    def _repr_mimebundle_(self, **kwargs):
-        return {'text/plain': repr(self), 'text/html': self._repr_html_()}
-
 # %% ../nbs/use/03_detector.ipynb #d59ca082
-class _TrainedDetector(OutlierMixin, _DetectorParts):
+class _TrainedDetector(OutlierMixin, DetectorParts):
     "From images to predictions."
     def detect(
         self,
@@ -138,12 +61,12 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
         progress:bool=True, # a bar in a terminal or notebook
     ) -> 'Detector': # itself, with `threshold_`
         "Set the threshold by normal images, or with labels by F1. Raises ValueError."
-        images = list_images(images)
-        if labels is not None and len(labels) != len(images):
+        has_labels = labels is not None
+        images = list_images(images) if has_labels else list_normal_images(images, choose=False)
+        if has_labels and len(labels) != len(images):
             raise ValueError(f'calibrate: there are {len(images)} images and {len(labels)} labels.')
         output = run_pipeline(self.pipeline_in_use(), images, progress)
-        ignore_border = self.model_in_use.config.ignore_border
-        scores = image_scores(output.patches, ignore_border).tolist()
+        scores = output_scores(output, self.model_in_use.config)
         if labels is None:
             threshold = threshold_from_normals(scores, self.rate if rate is None else rate)
             normal = np.arange(len(images))
@@ -168,8 +91,7 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
     ) -> np.ndarray: # (n,), higher is more normal
         "The image scores with the other sign, as scikit-learn has them."
         output = run_pipeline(self.pipeline_in_use(), list_images(X))
-        scores = image_scores(output.patches, self.model_in_use.config.ignore_border)
-        return -scores.double().numpy()
+        return -np.array(output_scores(output, self.model_in_use.config))
 
     @property
     def offset_(self) -> float:
@@ -193,28 +115,6 @@ class _TrainedDetector(OutlierMixin, _DetectorParts):
         offset = self.offset_
         return np.array([-1 if -d.score < offset else 1 for d in self.detect([X])])
 
-# %% ../nbs/use/03_detector.ipynb #cbb041f3
-def _split(count, seed):
-    "Sorted numbers of the images to learn from, and of a fifth that is held back."
-    order = torch.randperm(count, generator=make_generator(seed, 'held back'))
-    fifth = max(1, count // 5)
-    return order[fifth:].sort().values.tolist(), order[:fifth].sort().values.tolist()
-
-
-def _raw_maps(images, backbone, config, category, progress):
-    "Raw maps of normal images, in all rotations: on disk for files, in memory for others."
-    all_files = all(isinstance(image, Path) for image in images)
-    names = images if all_files else [Path(f'image {i}') for i in range(len(images))]
-    samples = [Sample(name, 0, category, 'train') for name in names]
-    turns = range(4 if config.rotations else 1)
-    if all_files:
-        parts = [extract(backbone, samples, config.size, turns=k, progress=progress) for k in turns]
-    else:
-        pixels = torch.stack([to_tensor(open_image(image), config.size) for image in images])
-        batches = pixels.split(default_batch_size(backbone))
-        parts = [extract_to_memory(backbone, batches, samples, k) for k in turns]
-    return sum(parts[1:], parts[0])
-
 # %% ../nbs/use/03_detector.ipynb #c57391f9
 class Detector(_TrainedDetector):
     "An anomaly detector that learns from normal images; an outlier detector of scikit-learn."
@@ -223,21 +123,23 @@ class Detector(_TrainedDetector):
         X:Any, # normal images: see `list_images`
         y:None=None, # not used
         progress:bool=True, # a bar in a terminal or notebook
+        checkpoint:Path|None=None, # written after every epoch; if it is there, the run goes on
     ) -> 'Detector': # itself, with `model_`, `threshold_`, `history_` and `held_back_`
         "Learn from four fifths, calibrate with the rest. Raises ValueError below five images."
-        images = list_images(X)
+        images = list_normal_images(X)
         backbone = self.backbone_in_use()
         if len(images) < 5:
             raise ValueError(
                 f'fit: there are {len(images)} images; it takes five, four to learn from and one '
                 'for the threshold. With fewer, few_shot(images) adapts a trained detector.')
         config = self._training_config(backbone)
-        learned, self.held_back_ = _split(len(images), config.seed)
+        learned, self.held_back_ = split_for_threshold(len(images), config.seed)
         category = Path(X).name if isinstance(X, (str, Path)) else 'images'
         chosen = [images[i] for i in learned]
-        features = _raw_maps(chosen, backbone, config, category, progress)
+        tiling = self.regions_in_use.tiling
+        features = normal_features(chosen, backbone, config, category, tiling, progress)
         device = next(backbone.parameters()).device
-        head, self.history_ = train_head(features, config, device, progress)
+        head, self.history_ = train_head(features, config, device, progress, checkpoint)
         record = TrainingImages.of(chosen)
         self.model_ = Model(head, config, {'fit': [category]}, fingerprint(backbone), record)
         return self.calibrate([images[i] for i in self.held_back_], progress=progress)
@@ -248,7 +150,8 @@ class Detector(_TrainedDetector):
         name = config.backbone
         if not name.endswith(backbone.name):
             name = self.backbone if isinstance(self.backbone, str) else backbone.name
-        return replace(config, layers=backbone.layers, backbone=name)
+        options = dict(padding=backbone.padding, activated=backbone.activated)
+        return replace(config, layers=backbone.layers, backbone=name, **options)
 
     def few_shot(
         self,
@@ -266,12 +169,14 @@ class Detector(_TrainedDetector):
                 'or train with meta=True.', stacklevel=2,
             )
         config = replace(model.config, rotations=False)
-        images = list_images(images)
-        features = _raw_maps(images, backbone, config, 'few', progress=False)
+        images = list_normal_images(images)
+        tiling = self.regions_in_use.tiling
+        features = normal_features(images, backbone, config, 'few', tiling, progress=False)
         head = adapt_head(model.head, features, model.config, steps, inner_lr)
         record = model.images.add_adapted(image_digests(images) if steps else [])
         adapted = replace(model, head=head, images=record)
-        return Detector(adapted, backbone, config=self.config, rate=self.rate)
+        return Detector(
+            adapted, backbone, config=self.config, rate=self.rate, regions=self.regions)
 
     def save(
         self,
@@ -280,7 +185,8 @@ class Detector(_TrainedDetector):
         "Write everything that a prediction depends on; nothing is left half-written."
         held_back = getattr(self, 'held_back_', None)
         parts = (self.model_in_use, self.backbone_in_use(), self.threshold_in_use)
-        return write_detector(path, DetectorContents(*parts, self.rate, held_back))
+        contents = DetectorContents(*parts, self.rate, held_back, self.regions_in_use)
+        return write_detector(path, contents)
 
     @classmethod
     def load(
@@ -291,7 +197,7 @@ class Detector(_TrainedDetector):
     ) -> 'Detector':
         "Read a detector. Raises ValueError for another file, a newer one, or another backbone."
         contents = read_detector(path, backbone, device)
-        detector = cls(*contents[:3], rate=contents.rate)
+        detector = cls(*contents[:3], rate=contents.rate, regions=contents.regions)
         if contents.held_back is not None:
             detector.held_back_ = contents.held_back
         detector.pipeline_in_use() # raises ValueError for other weights

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 import torch
 from safetensors import safe_open
-from .features import Backbone, load_backbone
+from .features import Backbone, backbone_of
 from .files import atomic_write
+from .ignored_region import WHOLE, Regions
 from .model import Model, file_bytes, load_model, model_content
 from .runtime import default_device
 from .threshold import Threshold
@@ -27,9 +28,10 @@ class DetectorContents(NamedTuple):
     threshold:Threshold|None=None
     rate:float=.05 # of false alarms that the threshold aims at
     held_back:list[int]|None=None # images that `fit` kept for the threshold, by number
+    regions:Regions=WHOLE # tiles, and what is ignored
 
 # %% ../nbs/reference/19_detector_file.ipynb #d7fb989e
-FORMAT = 2 # of the entry; 1 is without mean colours
+FORMAT = 3 # of the entry; 2 is without regions, and 1 without mean colours
 _TENSORS = ('domain', 'colours') # fields of a threshold that are tensors
 
 
@@ -72,10 +74,11 @@ def write_detector(
     contents:DetectorContents,
 ) -> Path:
     "Write a detector file; nothing is left half-written, and folders are made."
-    model, backbone, threshold, rate, held_back = contents
+    model, backbone, threshold, rate, held_back, regions = contents
     entry = dict(
         format=FORMAT, backbone=backbone.name, mean=list(backbone.mean), std=list(backbone.std),
         rate=rate, threshold=threshold_to_json(threshold), held_back=held_back,
+        regions=regions.to_json(),
     )
     tensors, header = model_content(model)
     header['detector'] = json.dumps(entry)
@@ -116,10 +119,11 @@ def read_detector(
     if device is None:
         device = next(backbone.parameters()).device if backbone else default_device()
     if backbone is None:
-        backbone = load_backbone(model.config.backbone, model.config.layers)
+        backbone = backbone_of(model.config)
     backbone = backbone.to(device)
     _check_normalisation(path, entry, backbone)
     model.head.to(device)
     threshold = threshold_from_json(entry.get('threshold'))
-    rate = entry.get('rate', .05)
-    return DetectorContents(model, backbone, threshold, rate, entry.get('held_back'))
+    rest = entry.get('rate', .05), entry.get('held_back')
+    regions = Regions.from_json(entry.get('regions', {}))
+    return DetectorContents(model, backbone, threshold, *rest, regions)

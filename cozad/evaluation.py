@@ -25,7 +25,7 @@ from .digests import TrainingImages, image_digests
 from .extraction import Features
 from .features import AGGREGATIONS, Backbone
 from .folded import inference_head
-from .images import Sample, load_mask
+from .images import Sample, height_and_width, load_mask
 from .metrics import image_metrics, pixel_metrics
 from .model import Model, check_backbone
 from .simplenet import Head, anomaly_map, image_scores
@@ -151,11 +151,11 @@ def score_features(
 # %% ../nbs/evidence/00_evaluation.ipynb #65c24340
 def load_masks(
     samples:Sequence[Sample], # test images of one category
-    size:int, # of the masks, in pixels
-) -> np.ndarray: # bool, (n, size, size); n is 0 when a defective image has no mask
+    size:int|tuple[int, int], # of the masks, pixels: an edge, or height and width
+) -> np.ndarray: # bool, (n, height, width); n is 0 when a defective image has no mask
     "The masks of a category, decoded side by side."
     if any(sample.label and not sample.mask for sample in samples):
-        return np.zeros((0, size, size), bool)
+        return np.zeros((0, *height_and_width(size)), bool)
     with ThreadPoolExecutor() as pool:
         masks = pool.map(lambda sample: load_mask(sample, size).numpy(), samples)
         return np.stack(list(masks))

@@ -12,8 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from .detection import Detection
-from .inference import NOVELTY_LIMIT
+from .detection import NOVELTY_LIMIT, Detection
 from .plots import PALETTE
 from .simplenet import inner_patches
 

@@ -20,7 +20,8 @@ import cozad
 from .detector import Detector
 from .files import atomic_write
 from .folded import inference_head
-from .images import normalise
+from .ignored_region import WHOLE
+from .images import height_and_width, normalise
 from .simplenet import anomaly_map, image_scores
 
 # %% ../nbs/use/07_export.ipynb #6711ce41
@@ -40,20 +41,24 @@ class DetectorNetwork(nn.Module):
         detector:Detector, # with a model
     ):
         super().__init__()
+        if detector.regions_in_use != WHOLE:
+            raise ValueError(
+                'A network of one picture knows nothing of tiles or of a region to ignore; '
+                'export a detector without them.')
         model = detector.model_in_use
         config = model.config
         backbone = detector.backbone_in_use()
-        self.size = config.size
+        self.size = height_and_width(config.size)
         self.ignore_border = config.ignore_border
         self.net = backbone.net
         self.mean = backbone.mean
         self.std = backbone.std
         device = next(backbone.parameters()).device
-        maps = backbone(torch.zeros(1, 3, self.size, self.size, device=device))
+        maps = backbone(torch.zeros(1, 3, *self.size, device=device))
         shapes = [m.shape[1:] for m in maps]
         self.head = inference_head(model.head, shapes, config.aggregation, config.patch).to(device)
-        for name, n in zip(('rows', 'columns'), shapes[0][1:]):
-            self.register_buffer(name, map_matrix(n, self.size, config.map_sigma).to(device))
+        for name, n, edge in zip(('rows', 'columns'), shapes[0][1:], self.size):
+            self.register_buffer(name, map_matrix(n, edge, config.map_sigma).to(device))
         self.eval().requires_grad_(False)
 
     def train(self, mode:bool=True) -> 'DetectorNetwork':
@@ -62,8 +67,8 @@ class DetectorNetwork(nn.Module):
 
     def forward(
         self,
-        images:Tensor, # (B, 3, size, size), values from 0 to 1
-    ) -> tuple[Tensor, Tensor]: # maps (B, size, size) and scores (B,), high for anomalous
+        images:Tensor, # (B, 3, height, width), values from 0 to 1
+    ) -> tuple[Tensor, Tensor]: # maps (B, height, width) and scores (B,), high for anomalous
         "The anomaly maps and the image scores, Eq. 17."
         scores = self.head(self.net(normalise(images, self.mean, self.std)))
         return self.rows @ scores @ self.columns.T, image_scores(scores, self.ignore_border)
@@ -75,7 +80,7 @@ _SETTINGS = ('backbone', 'layers', 'size', 'aggregation', 'patch', 'map_sigma')
 def _example(network):
     "The arguments that a graph is traced with, and which of their dimensions are free."
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(2, 3, network.size, network.size, generator=generator)
+    images = torch.rand(2, 3, *network.size, generator=generator)
     return (images.to(network.rows.device),), {'images': {0: torch.export.Dim('batch')}}
 
 
@@ -84,7 +89,7 @@ def _metadata(detector):
     threshold = detector.threshold_in_use
     config = detector.model_in_use.config
     settings = {name: value for name, value in asdict(config).items() if name in _SETTINGS}
-    size = f'{config.size} x {config.size}'
+    size = '{} x {}'.format(*height_and_width(config.size))
     return dict(
         cozad=cozad.__version__,
         input=f'images: RGB, values from 0 to 1, stretched to {size}',

@@ -50,12 +50,20 @@ def _whole_numbers(text):
     return tuple(int(part) for part in text.split(','))
 
 
+def _edge_or_two(text):
+    edges = _whole_numbers(text)
+    if len(edges) > 2:
+        raise ValueError(text)
+    return edges[0] if len(edges) == 1 else edges
+
+
 _PARSERS = { # type of a field: function from text, what is allowed in words
     str: (str, 'text'),
     int: (_whole_number, 'a whole number'),
     float: (_number, 'a number'),
     bool: (_truth, 'true or false'),
     int|None: (_whole_number_or_none, 'a whole number, or none'),
+    int|tuple[int, int]: (_edge_or_two, 'a whole number, or height and width such as 256,512'),
     tuple[int, ...]: (_whole_numbers, 'whole numbers separated by commas, such as 2,3'),
 }
 
@@ -92,7 +100,7 @@ COMMON = { # fields with an option of their own: help
     'backbone': "A timm name, 'lite0', or file.py:function.",
     'epochs': 'Passes over the training images.',
     'patches': 'Random patches of an image in a training step.',
-    'size': 'Images are stretched to this many pixels on either side.',
+    'size': 'Images are stretched to this many pixels on either side, or to HEIGHT,WIDTH.',
     'seed': 'Another seed, another run.',
 }
 SET_HELP = 'Any other value of the configuration, such as sigma=0.02; may be given several times.'
@@ -110,6 +118,8 @@ class Changes:
         "The changed configuration. Raises ValueError for a value that is bad or given twice."
         changes = {name: getattr(self, name, None) for name in COMMON}
         changes = {name: value for name, value in changes.items() if value is not None}
+        if 'size' in changes: # as text, since it is one number or two
+            changes['size'] = parse_setting(f"size={changes['size']}")[1]
         for text in self.settings:
             name, value = parse_setting(text, allowed)
             if name in changes:
@@ -129,7 +139,8 @@ def config_options(
         default = getattr(base, name)
         text = f"{COMMON[name]} Default: {'all' if default is None else default}."
         option = typer.Option(help=text, show_default=False)
-        options.append((name, Annotated[_TYPES[name]|None, option], None))
+        kind = str if name == 'size' else _TYPES[name]
+        options.append((name, Annotated[kind|None, option], None))
     setting = typer.Option('--set', metavar='NAME=VALUE', help=set_help)
     options.append(('settings', Annotated[list[str], setting], field(default_factory=list)))
     return make_dataclass('ConfigOptions', options, bases=(Changes,), frozen=True)
