@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['unevenness', 'reflect_padding', 'activate_maps']
 
-# %% ../nbs/reference/30_map_options.ipynb #69d8cbdd
+# %% ../nbs/reference/30_map_options.ipynb #c79ce2c3
 from functools import partial
 import torch
 import torch.nn.functional as F
 from timm.layers import Conv2dSame, get_same_padding
 from torch import Tensor, nn
+from .networks import probe_size
 
-# %% ../nbs/reference/30_map_options.ipynb #25eb9582
+# %% ../nbs/reference/30_map_options.ipynb #99cfcbb0
 class _PadFirst:
     "A hook that mirrors the border of what a convolution gets."
 
@@ -54,7 +55,7 @@ def _pads_zeros(conv):
     by_number = not isinstance(conv.padding, str) and any(conv.padding)
     return conv.padding_mode == 'zeros' and (is_same or by_name or by_number)
 
-# %% ../nbs/reference/30_map_options.ipynb #cfae1219
+# %% ../nbs/reference/30_map_options.ipynb #3da9196b
 def _mirror_layers(net):
     "Replace layers that only pad, with zeros."
     for parent in list(net.modules()):
@@ -63,14 +64,19 @@ def _mirror_layers(net):
                 setattr(parent, name, nn.ReflectionPad2d(layer.padding))
 
 
+@torch.no_grad()
+def _maps_of_constant(net):
+    "The maps of a constant image."
+    device = next(net.parameters(), torch.empty(0)).device
+    size = probe_size(net, 128)
+    return net(torch.ones(1, 3, size, size, device=device))
+
+
 def unevenness(
     net:nn.Module, # images (B, 3, H, W) -> list of maps
-    size:int=128, # of a constant image
 ) -> float: # 0 where every map is constant
     "By how much the maps of a constant image vary, as a share of their largest value."
-    device = next(net.parameters(), torch.empty(0)).device
-    with torch.no_grad():
-        maps = net(torch.ones(1, 3, size, size, device=device))
+    maps = _maps_of_constant(net)
     shares = [(m - m.mean((2, 3), keepdim=True)).abs().amax() / m.abs().amax() for m in maps]
     return torch.stack(shares).nan_to_num().max().item()
 
@@ -92,7 +98,7 @@ def reflect_padding(
                          "maps of a constant image are still uneven; leave padding at 'zeros'.")
     return net
 
-# %% ../nbs/reference/30_map_options.ipynb #5db4ff1b
+# %% ../nbs/reference/30_map_options.ipynb #2adc75cc
 _NORMS = (nn.BatchNorm2d, nn.GroupNorm)
 
 
@@ -103,16 +109,14 @@ def _note(taken, returned, name, module, inputs, output):
         returned.setdefault(name, output)
 
 
-def _trace(net, size=128):
+def _trace(net):
     "The maps of one image, and what every module took and returned; in the order of the work."
     taken, returned = {}, {}
     hooks = [
         module.register_forward_hook(partial(_note, taken, returned, name))
         for name, module in net.named_modules()
     ]
-    device = next(net.parameters(), torch.empty(0)).device
-    with torch.no_grad():
-        maps = net(torch.ones(1, 3, size, size, device=device))
+    maps = _maps_of_constant(net)
     for hook in hooks:
         hook.remove()
     return maps, taken, returned
@@ -135,7 +139,7 @@ def _opened_block(net, m, taken, returned):
             return block, name
     return None
 
-# %% ../nbs/reference/30_map_options.ipynb #8bee7285
+# %% ../nbs/reference/30_map_options.ipynb #36733c97
 def _with_relu(norm):
     "A norm and the ReLU that follows it."
     brings_its_own = not isinstance(getattr(norm, 'act', nn.Identity()), nn.Identity)
