@@ -26,6 +26,8 @@ PROTOCOLS:dict[str, str] = {
     'one-class': 'the image, and all training normals of its category',
     'multi-class': 'the image, and the training normals of several categories, its own among them',
     'transductive': 'the image, and all other test images of its category, unlabelled',
+    'unknown': 'the image, and normal images of which nobody knows the category',
+    'leak': 'nothing of this: it has learned from images that it is tested on',
 }
 # baseline: its protocol
 BASELINES:dict[str, str] = {

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['SIMPLENET', 'FeatureConfig', 'HeadConfig', 'FormulaConfig', 'LossConfig', 'WeightConfig', 'MetaConfig',
-           'TrainingConfig', 'ScoringConfig', 'Config', 'method_name']
+           'TrainingConfig', 'ScoringConfig', 'check_setting', 'Config', 'method_name']
 
 # %% ../nbs/learn/10_config.ipynb #4a13b7fb
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 
 # %% ../nbs/learn/10_config.ipynb #f8255e7e
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class FeatureConfig:
     activated:bool=False # maps behind the norm and ReLU that follow, in pre-activation networks
 
     def __post_init__(self):
-        object.__setattr__(self, 'layers', tuple(self.layers))
+        object.__setattr__(self, 'layers', _as_tuple(self.layers))
         object.__setattr__(self, 'size', _edge_or_two(self.size))
         _check(self)
 
@@ -44,6 +46,9 @@ class HeadConfig:
 class FormulaConfig:
     "Our form of the paper's formulas, or the printed one."
     literal:bool=False # every formula as printed
+
+    def __post_init__(self):
+        _check(self)
 
 # %% ../nbs/learn/10_config.ipynb #5911e0a1
 @dataclass(frozen=True)
@@ -118,46 +123,95 @@ class ScoringConfig:
         _check(self)
 
 # %% ../nbs/learn/10_config.ipynb #daec32fa
+def _as_tuple(values):
+    "A list as it comes from a file becomes a tuple; anything else is left to the rules."
+    return tuple(values) if isinstance(values, list) else values
+
+
 def _edge_or_two(size):
     "One number for a square, else height and width."
-    if isinstance(size, int):
-        return size
-    edges = tuple(size)
-    return edges[0] if len(set(edges)) == 1 and len(edges) == 2 else edges
+    edges = _as_tuple(size)
+    is_square = isinstance(edges, tuple) and len(edges) == 2 and edges[0] == edges[1]
+    return edges[0] if is_square else edges
+
+
+def _is_whole(value, least=-math.inf):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value, least=-math.inf):
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value) and value >= least
+
+
+def _are_counts(values):
+    "Whether there are values, all of them whole numbers above 0."
+    return len(values) > 0 and all(_is_whole(value, 1) for value in values)
 
 
 def _is_size(size):
-    edges = (size,) if isinstance(size, int) else size
-    return len(edges) <= 2 and all(isinstance(edge, int) and edge > 0 for edge in edges)
+    edges = size if isinstance(size, tuple) else (size,)
+    return len(edges) <= 2 and _are_counts(edges)
 
 
-_POSITIVE = (
-    'hidden', 'temperature', 'contrast_patches', 'inner_lr', 'inner_steps', 'tasks',
-    'lr_adaptor', 'lr_discriminator', 'epochs', 'batch_size',
+_TRUTHS = (
+    'rotations', 'activated', 'literal', 'contrastive', 'other_images', 'data_weights', 'hard',
+    'model_weights', 'meta', 'outer_contrastive',
 )
-_RULES = { # field: what is allowed, in words
-    **{name: (lambda value: value > 0, 'above 0') for name in _POSITIVE},
-    'size': (_is_size, 'above 0, or a height and a width above 0'),
-    'patches': (lambda value: value is None or value >= 2, 'at least 2, or None for all'),
-    'score_patches': (lambda value: value is None or value >= 2, 'at least 2, or None for all'),
+_COUNTS = ('hidden', 'contrast_patches', 'inner_steps', 'tasks', 'epochs', 'batch_size')
+_RATES = ('temperature', 'inner_lr', 'lr_adaptor', 'lr_discriminator')
+_AMOUNTS = ('sigma', 'sigma_contrast', 'lambda_cont', 'kappa', 'gamma', 'lambda_0', 'map_sigma')
+_RULES = { # field: what is allowed, as a function and in words
+    'backbone': (lambda value: isinstance(value, str) and value, 'a name'),
+    'layers': (
+        lambda value: isinstance(value, tuple) and _are_counts(value),
+        'one or several whole numbers above 0, such as (2, 3)',
+    ),
+    'size': (_is_size, 'a whole number above 0, or a height and a width'),
+    'bits': (lambda value: value is None or value in range(8, 17), '8 to 16, or None'),
+    'aggregation': (lambda value: value in ('concat', 'simplenet'), "'concat' or 'simplenet'"),
+    'patch': (lambda value: _is_whole(value, 1) and value % 2, 'an odd whole number above 0'),
+    'padding': (lambda value: value in ('zeros', 'reflect'), "'zeros' or 'reflect'"),
+    'order': (lambda value: _is_whole(value, 0) and value <= 2, '0, 1 or 2'),
     'task_images': (
-        lambda value: value >= 2 and value % 2 == 0,
+        lambda value: _is_whole(value, 2) and value % 2 == 0,
         'even and at least 2, for a support half and a query half',
     ),
-    'window': (lambda value: value >= 3, 'at least 3, since a correlation needs 3 pairs of losses'),
-    'lambda_0': (lambda value: value >= 0, 'at least 0'),
-    'gamma': (lambda value: value >= 0, 'at least 0'),
-    'bits': (lambda value: value is None or 8 <= value <= 16, '8 to 16, or None'),
-    'padding': (lambda value: value in ('zeros', 'reflect'), "'zeros' or 'reflect'"),
+    'window': (
+        lambda value: _is_whole(value, 3),
+        'a whole number of at least 3, since a correlation needs 3 pairs of losses',
+    ),
+    'seed': (_is_whole, 'a whole number'),
+    **dict.fromkeys(('th_pos', 'th_neg'), (_is_number, 'a number')),
+    **dict.fromkeys(_TRUTHS, (lambda value: isinstance(value, bool), 'True or False')),
+    **dict.fromkeys(_COUNTS, (lambda value: _is_whole(value, 1), 'a whole number above 0')),
+    **dict.fromkeys(_RATES, (lambda value: _is_number(value) and value > 0, 'a number above 0')),
+    **dict.fromkeys(_AMOUNTS, (lambda value: _is_number(value, 0), 'a number of at least 0')),
+    **dict.fromkeys(
+        ('k_nn', 'ignore_border'),
+        (lambda value: _is_whole(value, 0), 'a whole number of at least 0'),
+    ),
+    **dict.fromkeys(
+        ('patches', 'score_patches'),
+        (lambda value: value is None or _is_whole(value, 2), 'at least 2, or None for all'),
+    ),
 }
+
+
+def check_setting(
+    name:str, # of a field
+    value:object, # that it should get
+) -> None:
+    "Raise ValueError for a value that a field of the configuration cannot have."
+    allowed, in_words = _RULES[name]
+    if not allowed(value):
+        raise ValueError(f'Config: {name} is {value!r}, but it must be {in_words}.')
 
 
 def _check(config):
     "Raise ValueError for a field with a value that cannot work."
-    for name, (allowed, in_words) in _RULES.items():
-        value = getattr(config, name, None)
-        if hasattr(config, name) and not allowed(value):
-            raise ValueError(f'Config: {name} is {value}, but it must be {in_words}.')
+    for field in fields(config):
+        check_setting(field.name, getattr(config, field.name))
     if getattr(config, 'rotations', False) and not isinstance(config.size, int):
         raise ValueError('Config: rotations turn a rectangle on its side; take a square size.')
 

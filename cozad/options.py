@@ -16,15 +16,13 @@ from dataclasses import MISSING, dataclass, field, fields, make_dataclass, repla
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 import typer
-from .config import Config, ScoringConfig
+from .config import Config, ScoringConfig, check_setting
 from .datasets import read_sets
-from .features import AGGREGATIONS
 from .images import Sample
 
 # %% ../nbs/reference/25_options.ipynb #c11a0002
 _TYPES = get_type_hints(Config)
 SETTINGS = tuple(setting.name for setting in fields(Config)) # names of all fields
-_CHOICES = {'aggregation': tuple(AGGREGATIONS), 'order': (0, 1, 2)}
 
 
 def _whole_number(text):
@@ -86,14 +84,8 @@ def parse_setting(
         parsed = parse(value)
     except (ValueError, KeyError):
         raise ValueError(f"{name} is '{value}', but it must be {in_words}.") from None
-    choices = _CHOICES.get(name)
-    if choices and parsed not in choices:
-        raise ValueError(f"{name} is '{value}', but it must be one of {_listing(choices)}.")
+    check_setting(name, parsed)
     return name, parsed
-
-
-def _listing(values):
-    return ', '.join(str(value) for value in values)
 
 # %% ../nbs/reference/25_options.ipynb #c11a0005
 COMMON = { # fields with an option of their own: help
