@@ -79,8 +79,8 @@ def _refuse_categories(root):
     categories = [folder for folder in find_categories(root) if folder != root]
     if categories:
         raise ValueError(
-            f"'{root}' holds {len(categories)} products, and a detector learns one: name it, "
-            f"such as '{categories[0]}'.")
+            f"'{root}' holds the layout of a product further below, and a detector learns one "
+            f"product: name it, such as '{categories[0]}'.")
 
 
 def _masks_among(files):
