@@ -16,12 +16,14 @@ import torch
 import typer
 from .audit import check as check_samples
 from .config import Config, method_name
+from .console import show
 from .datasets import BENCHMARKS, read
 from .demo import DEMO, run_demo
 from .detector import Detector
 from .evaluation import evaluate, summary_table
 from .export import export
 from .features import backbone_of
+from .files import usable_file, usable_folder
 from .left_files import left_sentence
 from .model import load_model, save_model
 from .normal_images import LayoutWarning
@@ -35,7 +37,7 @@ from cozad.options import (
 from .report import exit_code, predict_to_folder, prediction_summary
 from .results import save_results
 from .runtime import default_device
-from .threshold import ThresholdWarning
+from .threshold import ThresholdWarning, check_rate
 from .training import train
 
 # %% ../nbs/reference/26_commands.ipynb #c11a0009
@@ -52,13 +54,6 @@ def _device(name):
 def _backbone(config, device):
     "The backbone of a configuration, on a device."
     return backbone_of(config).to(_device(device))
-
-
-def _file(out):
-    "A place for a file, known before hours are spent."
-    if out.is_dir():
-        raise ValueError(f"'{out}' is a folder; name a file in it.")
-    return out
 
 # %% ../nbs/reference/26_commands.ipynb #c11a000b
 METHODS:dict[str, Config] = { # value of --method: configuration
@@ -99,8 +94,9 @@ def demo_command(
 
     Example: cozad demo --out demo
     """
-    typer.echo(summary_table(run_demo(out, changes.apply(DEMO))))
-    typer.echo(f'\nTables and maps: {out}')
+    usable_folder(out)
+    show(summary_table(run_demo(out, changes.apply(DEMO))))
+    show(f'\nTables and maps: {out}')
 
 # %% ../nbs/reference/26_commands.ipynb #54e189ae
 def train_command(
@@ -118,13 +114,14 @@ def train_command(
     Example: cozad train mvtec:/data/visa --backbone lite0 --out visa.safetensors
     """
     config = changes.apply(_method('simplenet' if plain else method, tuple(METHODS)))
+    usable_file(out)
     sources = data.read()
-    checkpoint = _file(out).with_name(f'{out.name}.checkpoint')
+    checkpoint = usable_file(out.with_name(f'{out.name}.checkpoint'))
     model = train(sources, _backbone(config, device), config, checkpoint=checkpoint)
     saved = save_model(model, out)
     checkpoint.unlink()
     counts = [f'{name}: {len(names)} categories' for name, names in model.source.items()]
-    typer.echo(f"{saved}: {method_name(config)}, trained on {'; '.join(counts)}")
+    show(f"{saved}: {method_name(config)}, trained on {'; '.join(counts)}")
 
 # %% ../nbs/reference/26_commands.ipynb #f23577df
 def fit_command(
@@ -145,12 +142,12 @@ def fit_command(
     config = changes.apply(_method(method, ('simplenet', 'cozad')))
     if not folder.is_dir():
         raise ValueError(f"There is no folder '{folder}'.")
-    _file(out)
+    usable_file(out)
+    check_rate(rate)
     detector = Detector(backbone=_backbone(config, device), config=config, rate=rate)
     _say_what_is_left([folder])
-    _with_plain_warnings(lambda: detector.fit(folder))
-    saved = detector.save(out)
-    typer.echo(f'{saved}: {method_name(config)}, trained on {folder}; {detector.threshold_}')
+    saved = _with_plain_warnings(lambda: detector.fit(folder).save(out))
+    show(f'{saved}: {method_name(config)}, trained on {folder}; {detector.threshold_}')
 
 
 def _say_what_is_left(paths):
@@ -158,7 +155,7 @@ def _say_what_is_left(paths):
     for path in paths:
         sentence = left_sentence(path) if path.is_dir() else ''
         if sentence:
-            typer.echo(f'cozad: {sentence}', err=True)
+            show(f'cozad: {sentence}', err=True)
 
 
 def _with_plain_warnings(action):
@@ -171,7 +168,7 @@ def _with_plain_warnings(action):
         if warning.category in (ThresholdWarning, LayoutWarning):
             message = str(warning.message)
             message = message.replace('calibrate(normal_images)', '--normals FOLDER')
-            typer.echo(f'cozad: {message}', err=True)
+            show(f'cozad: {message}', err=True)
     return result
 
 # %% ../nbs/reference/26_commands.ipynb #ead8f8c5
@@ -188,14 +185,14 @@ def evaluate_command(
 
     Example: cozad evaluate visa.safetensors mvtec:/data/mvtec
     """
-    _file(out)
+    usable_file(out)
     trained = load_model(model)
     trained = replace(trained, config=changes.apply(trained.config, SCORING))
     trained.head.to(_device(device))
     table = evaluate(trained, _backbone(trained.config, device), data.read())
     save_results(table, out, trained.config)
-    typer.echo(summary_table(table))
-    typer.echo(f'\nTable: {out}')
+    show(summary_table(table))
+    show(f'\nTable: {out}')
 
 # %% ../nbs/reference/26_commands.ipynb #c2536c92
 def _set_threshold(detector, options):
@@ -227,15 +224,16 @@ def predict_command(
 
     Example: cozad predict visa.safetensors photos --normals good --out report
     """
+    usable_folder(out)
     detector = Detector.load(model, device=_device(device))
     _set_threshold(detector, threshold)
     _say_what_is_left(paths)
     table = _with_plain_warnings(lambda: predict_to_folder(detector, paths, out))
     if as_json:
         rows = json.loads(table.to_json(orient='records'))
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        show(json.dumps(rows, indent=1)) # ASCII, for any console
     else:
-        typer.echo(f"{prediction_summary(table)}\n{detector}\nReport: {out/'report.html'}")
+        show(f"{prediction_summary(table)}\n{detector}\nReport: {out/'report.html'}")
     raise typer.Exit(exit_code(table))
 
 # %% ../nbs/reference/26_commands.ipynb #05b20054
@@ -251,7 +249,8 @@ def export_command(
 
     Example: cozad export visa.safetensors --out visa.onnx
     """
-    typer.echo(f"Written: {export(Detector.load(model, device='cpu'), out)}")
+    usable_file(out)
+    show(f"Written: {export(Detector.load(model, device='cpu'), out)}")
 
 
 def check_command(
@@ -269,6 +268,6 @@ def check_command(
     samples = [sample for spec in sets for sample in read(spec)]
     roots = [spec.partition(':')[2] for spec in sets]
     report = check_samples(samples, benchmark, roots)
-    typer.echo(report)
+    show(report)
     if not report.ok:
         raise typer.Exit(1)
