@@ -76,7 +76,7 @@ class Detection:
     @property
     def image(self) -> Image.Image:
         "The image in RGB at its own size, opened again."
-        return _as_rgb(open_image(self.source))
+        return _as_rgb(open_image(self.source, self.config.bits))
 
     def map_at(
         self,

@@ -34,6 +34,7 @@ from cozad.inference import (
 )
 from .model import Model
 from .normal_images import list_normal_images
+from .pixels import training_bits
 from .threshold import threshold_from_labels, threshold_from_normals
 from .training import adapt_head, train_head
 
@@ -132,7 +133,7 @@ class Detector(_TrainedDetector):
             raise ValueError(
                 f'fit: there are {len(images)} images; it takes five, four to learn from and one '
                 'for the threshold. With fewer, few_shot(images) adapts a trained detector.')
-        config = self._training_config(backbone)
+        config = self._training_config(backbone, images)
         learned, self.held_back_ = split_for_threshold(len(images), config.seed)
         category = Path(X).name if isinstance(X, (str, Path)) else 'images'
         chosen = [images[i] for i in learned]
@@ -144,14 +145,15 @@ class Detector(_TrainedDetector):
         self.model_ = Model(head, config, {'fit': [category]}, fingerprint(backbone), record)
         return self.calibrate([images[i] for i in self.held_back_], progress=progress)
 
-    def _training_config(self, backbone):
-        "The config, with name and layers of the backbone that is in use."
+    def _training_config(self, backbone, images):
+        "The config, with the backbone that is in use and the bits of the images."
         config = self.config or Config()
         name = config.backbone
         if not name.endswith(backbone.name):
             name = self.backbone if isinstance(self.backbone, str) else backbone.name
         options = dict(padding=backbone.padding, activated=backbone.activated)
-        return replace(config, layers=backbone.layers, backbone=name, **options)
+        bits = config.bits or training_bits(images)
+        return replace(config, layers=backbone.layers, backbone=name, bits=bits, **options)
 
     def few_shot(
         self,

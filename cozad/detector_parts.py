@@ -98,8 +98,10 @@ class DetectorParts(BaseEstimator):
             return 'Detector: not trained yet'
         model = self.model_in_use
         sources = [f"{name}: {', '.join(parts)}" for name, parts in model.source.items()]
-        return (f'Detector: {method_name(model.config)} with backbone {model.config.backbone}, '
-                f'trained on {"; ".join(sources)}; {self.threshold_in_use or "no threshold"}')
+        bits = f', images of {model.config.bits} bits' if model.config.bits else ''
+        return (f'Detector: {method_name(model.config)} with backbone {model.config.backbone}'
+                f'{bits}, trained on {"; ".join(sources)}; '
+                f'{self.threshold_in_use or "no threshold"}')
 
     def _repr_html_(self):
         return f'<pre>{html.escape(repr(self))}</pre>'
@@ -150,7 +152,8 @@ def _tile_features(images, backbone, config, category, tiling, turns):
         for number, image in enumerate(images):
             name = image if isinstance(image, Path) else Path(f'image {number}')
             tiles = []
-            for tile, corner in _training_tiles(open_image(image), tiling, layout, most, generator):
+            opened = open_image(image, config.bits)
+            for tile, corner in _training_tiles(opened, tiling, layout, most, generator):
                 place = name.with_name(f'{name.name} at {corner[0]},{corner[1]}')
                 samples.append(Sample(place, 0, category, 'train'))
                 tiles.append(to_tensor(tile, config.size))
@@ -174,11 +177,12 @@ def normal_features(
         return sum(parts[1:], parts[0])
     all_files = all(isinstance(image, Path) for image in images)
     names = images if all_files else [Path(f'image {i}') for i in range(len(images))]
-    samples = [Sample(name, 0, category, 'train') for name in names]
+    samples = [Sample(name, 0, category, 'train', bits=config.bits) for name in names]
     if all_files:
         parts = [extract(backbone, samples, config.size, turns=k, progress=progress) for k in turns]
     else:
-        pixels = torch.stack([to_tensor(open_image(image), config.size) for image in images])
+        opened = [open_image(image, config.bits) for image in images]
+        pixels = torch.stack([to_tensor(image, config.size) for image in opened])
         batches = pixels.split(default_batch_size(backbone))
         parts = [extract_to_memory(backbone, batches, samples, k) for k in turns]
     return sum(parts[1:], parts[0])

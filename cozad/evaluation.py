@@ -25,7 +25,7 @@ from .digests import TrainingImages, image_digests
 from .extraction import Features
 from .features import AGGREGATIONS, Backbone
 from .folded import inference_head
-from .images import Sample, height_and_width, load_mask
+from .images import Sample, height_and_width, load_mask, with_bits
 from .metrics import image_metrics, pixel_metrics
 from .model import Model, check_backbone
 from .simplenet import Head, anomaly_map, image_scores
@@ -255,6 +255,7 @@ def scored_categories(
             raise ValueError(
                 f"The set '{target}' has no test images; its reader marked all as training images."
             )
+        tests = with_bits(tests, config.bits)
         features = extract(backbone, tests, config.size, root, progress=progress)
         for category in sorted({sample.category for sample in tests}):
             numbers = [n for n, sample in enumerate(tests) if sample.category == category]

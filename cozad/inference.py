@@ -104,10 +104,10 @@ class _Row(NamedTuple):
     source:Path|Image.Image
 
 
-def _open_or_note(image, unreadable):
+def _open_or_note(image, bits, unreadable):
     "The opened image; or None, and an entry in `unreadable`."
     try:
-        return open_image(image)
+        return open_image(image, bits)
     except ValueError as error:
         if unreadable is None:
             raise
@@ -157,7 +157,8 @@ def _without_ignored(pipeline, patches, size):
 
 def _score_batch(pipeline, images, unreadable, bar):
     "One `_Row` for each image that can be read."
-    opened = [(image, _open_or_note(image, unreadable)) for image in images]
+    bits = pipeline.model.config.bits
+    opened = [(image, _open_or_note(image, bits, unreadable)) for image in images]
     opened = [(image, pixels) for image, pixels in opened if pixels is not None]
     if not opened:
         return []

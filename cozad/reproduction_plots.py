@@ -20,7 +20,7 @@ from .datasets import select
 from .evaluation import model_scorers, score_features
 from .features import Backbone
 from .files import atomic_write
-from .images import Sample, load_image, load_mask
+from .images import Sample, load_image, load_mask, with_bits
 from .model import Model
 from .simplenet import anomaly_map
 
@@ -115,12 +115,13 @@ def draw_examples(
     tests = select(samples, 'test', 1)
     by_name = {(s.category, f'{s.path.parent.name}/{s.path.name}'): s for s in tests}
     shown = [by_name[key] for key in zip(chosen.category, chosen.image)]
+    shown = with_bits(shown, config.bits)
     features = extract(backbone, shown, config.size, root, progress=False)
     scorers = model_scorers(model, baselines=False)
     device = model.head.adaptor.weight.device
     scores = score_features(features, scorers, config, device)[method_name(config)]
     maps = anomaly_map(scores, config.size, config.map_sigma).cpu()
-    images = [load_image(sample.path, config.size) for sample in shown]
+    images = [load_image(sample.path, config.size, sample.bits) for sample in shown]
     masks = [load_mask(sample, config.size) if sample.mask else None for sample in shown]
     cases = zip(('best', 'median', 'worst'), chosen.category, chosen.below)
     titles = [f'{case}\n{category}\n{100 * below:.0f} % below' for case, category, below in cases]
