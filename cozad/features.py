@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from .config import FeatureConfig
 from .map_options import activate_maps, reflect_padding
-from .networks import load_network, probe_size
+from .networks import load_network, probe_size, warn_if_untrained
 from .own_network import IMAGENET_MEAN, IMAGENET_STD, SelectedLayers, short_name
 
 # %% ../nbs/learn/03_features.ipynb #df7c2adc
@@ -83,6 +83,7 @@ def load_backbone(
 ) -> Backbone: # frozen, on the CPU
     "The network F of Eq. 14 by its name. Raises ConnectionError for weights out of reach."
     net = load_network(name, layers)
+    warn_if_untrained(net, name)
     normalisation = net.pretrained_cfg['mean'], net.pretrained_cfg['std']
     if activated:
         net = activate_maps(net, _one_map_more(name, layers, net), name)
