@@ -7,7 +7,7 @@ __all__ = ['IMAGE_MODES', 'AuditReport', 'check']
 
 # %% ../nbs/reference/07_audit.ipynb #18f1b3ce
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,14 +18,16 @@ from PIL import Image
 from tqdm import tqdm
 from .datasets import BENCHMARKS, Benchmark
 from .image_counts import Finding, compare_counts, count_images
-from .images import Sample, decode_image, defective_pixels, open_image
+from .images import Sample, defective_pixels
 from .left_files import MASK_ALONE, left_files
 from .masks import mask_files
+from .names import path_text
+from .pixels import decode_image, depth, highest_value, open_image
 
 # %% ../nbs/reference/07_audit.ipynb #3c6562f4
 IMAGE_MODES = { # of PIL images, other than RGB, in words
-    '1': 'black and white', 'L': 'grey', 'LA': 'grey, alpha dropped', 'P': 'palette',
-    'PA': 'palette, alpha dropped', 'RGBA': 'alpha dropped', 'CMYK': 'printing inks',
+    '1': 'black and white', 'L': 'grey', 'LA': 'grey, laid on white', 'P': 'palette',
+    'PA': 'palette, laid on white', 'RGBA': 'laid on white', 'CMYK': 'printing inks',
     'I': '16 bits', 'I;16': '16 bits', 'I;16B': '16 bits', 'F': 'floats',
 }
 
@@ -91,6 +93,7 @@ class _FileCheck(NamedTuple):
     "What the files of one sample have shown."
     digest:str|None # hash of the image's bytes; None for an image that cannot be read
     findings:list[Finding]
+    highest:int|None=None # value of an image of more than 8 bits
 
 
 def _check_files(sample):
@@ -102,7 +105,7 @@ def _check_files(sample):
     except ValueError as error:
         return _FileCheck(None, [_unreadable(sample, sample.path, error)])
     findings += _mask_findings(sample, size)
-    return _FileCheck(digest, findings)
+    return _FileCheck(digest, findings, highest_value(sample.path))
 
 
 def _unreadable(sample, path, error):
@@ -132,8 +135,20 @@ def _duplicate(sample, first):
 
 
 def _short_path(path):
-    "The last three parts of a path."
-    return '/'.join(Path(path).parts[-3:])
+    "The last three parts of a path, as text."
+    return path_text('/'.join(Path(path).parts[-3:]))
+
+
+def _deep_images(samples, checks):
+    "Yield for each category with images of more than 8 bits how many they use."
+    values = defaultdict(list)
+    for sample, checked in zip(samples, checks):
+        if checked.highest is not None:
+            values[sample.category].append(checked.highest)
+    for category, highest in values.items():
+        white = 2 ** depth(max(highest)) - 1
+        detail = f'{len(highest)} images up to {max(highest)}: white is {white}'
+        yield Finding('remark', f'{depth(max(highest))} bits', category, '', detail)
 
 
 def _mask_gaps(samples, masks_alone):
@@ -187,8 +202,9 @@ class AuditReport:
         head = f'{images} images: {levels["error"]} errors, {levels["remark"]} remarks'
         if self.version:
             head += f'; counts: {self.version}'
-        parts = [head, self.counts.to_string()]
+        parts = [head, self.counts.rename(index=path_text).to_string()]
         summary = self.summary
+        summary['category'] = summary.category.map(path_text)
         if len(summary):
             parts.append(summary.to_string(index=False, max_colwidth=90))
         return '\n\n'.join(parts)
@@ -214,6 +230,7 @@ def check(
     masks_alone = sum(finding.what == f'left: {MASK_ALONE}' for finding in left)
     findings += _mask_gaps(samples, masks_alone)
     findings += [*_duplicates(samples, [checked.digest for checked in checks]), *left]
+    findings += _deep_images(samples, checks)
     counts = count_images(samples)
     if benchmark is None:
         return AuditReport(counts, pd.DataFrame(findings, columns=Finding._fields))

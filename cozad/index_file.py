@@ -97,7 +97,7 @@ def write_meta(
     for sample in samples:
         entries = phases.setdefault(sample.split, {}).setdefault(sample.category, [])
         entries.append(_meta_entry(file, sample))
-    text = json.dumps(phases, indent=1, ensure_ascii=False)
+    text = json.dumps(phases, indent=1) # ASCII: a name need not be UTF-8
     with atomic_write(file) as temporary:
         temporary.write_text(text, encoding='utf-8')
     return file

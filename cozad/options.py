@@ -19,6 +19,7 @@ import typer
 from .config import Config, ScoringConfig, check_setting
 from .datasets import read_sets
 from .images import Sample
+from .threshold import check_rate
 
 # %% ../nbs/reference/25_options.ipynb #c11a0002
 _TYPES = get_type_hints(Config)
@@ -138,7 +139,7 @@ def config_options(
     return make_dataclass('ConfigOptions', options, bases=(Changes,), frozen=True)
 
 
-SCORING = tuple(option.name for option in fields(ScoringConfig))
+SCORING = (*(option.name for option in fields(ScoringConfig)), 'bits') # of another camera
 ScoringOptions = config_options(
     Config(), names=(), set_help=f"A value of the scoring: {' or '.join(SCORING)}.",
 )
@@ -204,6 +205,8 @@ class SetOptions:
         if self.categories is None:
             return read_sets(self.sets)
         names = [name.strip() for name in self.categories.split(',')]
+        if not any(names):
+            raise ValueError('--categories names no category; leave it out to take all.')
         return read_sets(self.sets, [name for name in names if name])
 
 
@@ -224,6 +227,12 @@ class RunOptions:
     seeds:Annotated[int, typer.Option(help='Runs of every configuration.')] = 3
     jobs:Annotated[int, typer.Option(help='Processes side by side.')] = 1
 
+    def __post_init__(self):
+        for name in ('seeds', 'jobs'):
+            value = getattr(self, name)
+            if value < 1:
+                raise ValueError(f'--{name} is {value}, but it must be at least 1.')
+
 
 @dataclass(frozen=True)
 class ThresholdOptions:
@@ -237,3 +246,10 @@ class ThresholdOptions:
     threshold:Annotated[float|None, typer.Option(
         help='Anomalous above this score; by default the one in the model file, if any.',
     )] = None
+
+    def __post_init__(self):
+        check_rate(self.rate)
+        if self.normals is not None and self.threshold is not None:
+            raise ValueError('--normals and --threshold both set the threshold; give one of them.')
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise ValueError(f'--threshold is {self.threshold}, but it must be a finite number.')

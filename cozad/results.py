@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from .config import Config
 from .files import atomic_write
+from .names import cell_text
 from .runtime import environment
 
 # %% ../nbs/reference/02_results.ipynb #d483ffa3
@@ -89,4 +90,6 @@ def save_results(
         'backbone': config.backbone.rpartition('/')[2],
         'seed': sorted({int(seed) for seed in table.seed}),
     }
-    return save_table(table, path, dict(config=settings, rows=len(table), images=images))
+    names = {column: table[column].map(cell_text) for column in ('target', 'category')}
+    about = dict(config=settings, rows=len(table), images=images)
+    return save_table(table.assign(**names), path, about)
