@@ -34,8 +34,9 @@ def show(
 ) -> None:
     "Print text. Raises ValueError when the output takes none, but not for a closed pipe."
     stream = sys.stderr if err else sys.stdout
+    lines = [path_text(line) for line in str(text).split('\n')] # names can hold anything
     try:
-        print(text, file=stream, flush=True)
+        print('\n'.join(lines), file=stream, flush=True)
     except OSError as error:
         _discard(stream)
         if not err and not isinstance(error, BrokenPipeError):
@@ -51,8 +52,8 @@ _WHERE = 'https://github.com/cozad/cozad/issues'
 
 
 def _end(sentence, code):
-    "A sentence on the error stream, in as many lines as it has; then the end."
-    show('\n'.join(path_text(line) for line in f'cozad: {sentence}'.splitlines()), err=True)
+    "A sentence on the error stream, then the end."
+    show(f'cozad: {sentence}', err=True)
     return typer.Exit(code)
 
 

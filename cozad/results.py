@@ -13,10 +13,15 @@ from pathlib import Path
 import pandas as pd
 from .config import Config
 from .files import atomic_write
-from .names import cell_text
+from .names import cell_text, path_text
 from .runtime import environment
 
 # %% ../nbs/reference/02_results.ipynb #d483ffa3
+def _as_text(value):
+    "Text that every file can hold; a number as it is."
+    return path_text(value) if isinstance(value, str) else value
+
+
 def save_table(
     table:pd.DataFrame,
     path:Path|str, # ends in .csv; a .json is put beside it
@@ -25,6 +30,7 @@ def save_table(
 ) -> Path:
     "Write a table and, beside it, circumstances and a checksum. Neither is half-written."
     path = Path(path)
+    table = table.map(_as_text)
     text = table.to_csv(index=False, float_format=digits, lineterminator='\n')
     checksum = hashlib.sha256(text.encode()).hexdigest()
     about = dict(environment=environment(), **about, sha256=checksum)
