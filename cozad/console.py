@@ -8,6 +8,7 @@ __all__ = ['BAD_INPUT', 'tolerate', 'show', 'with_plain_errors']
 # %% ../nbs/reference/36_console.ipynb #27ba9aaf
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -28,21 +29,27 @@ def _discard(stream):
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def _printable(text):
+    "Text with escapes for what steers a terminal, since names can hold anything."
+    return re.sub(r'[^\n\t]+', lambda part: path_text(part[0]), str(text))
+
+
 def show(
     text:Any, # one or more lines
     err:bool=False, # to the error stream, where nothing that goes wrong matters
-) -> None:
+) -> bool: # False when nobody reads any more
     "Print text. Raises ValueError when the output takes none, but not for a closed pipe."
     stream = sys.stderr if err else sys.stdout
-    lines = [path_text(line) for line in str(text).split('\n')] # names can hold anything
     try:
-        print('\n'.join(lines), file=stream, flush=True)
+        print(_printable(text), file=stream, flush=True)
+        return True
     except OSError as error:
         _discard(stream)
         if not err and not isinstance(error, BrokenPipeError):
             raise ValueError(
                 f'The output takes no text ({error.strerror}); what is in files is complete.'
             ) from None
+        return False
 
 # %% ../nbs/reference/36_console.ipynb #e793f4ad
 BAD_INPUT = (ValueError, OSError, ImportError, FloatingPointError)

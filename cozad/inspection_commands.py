@@ -169,8 +169,6 @@ class OutputOptions:
 
 def _begin_prediction(model, regions, threshold, device):
     "The detector of a file, with what was given in place of what is stored."
-    if threshold.normals and threshold.threshold is not None:
-        raise ValueError('--normals and --threshold both set the threshold; give one of them.')
     detector = Detector.load(model, device=chosen_device(device))
     stored = detector.regions_in_use
     asked_for = regions.over(stored)
@@ -209,7 +207,8 @@ def _predict_stream(detector, output):
     counts = Counter()
     for result in detect_stream(detector, _paths_of_input()):
         counts[result.prediction] += 1
-        show(_line(result, output.as_json))
+        if not show(_line(result, output.as_json)):
+            break # nobody reads any more
     if not counts:
         raise ValueError('No path came from the standard input.')
     return pd.DataFrame({'prediction': list(counts)})
