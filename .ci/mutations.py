@@ -4,6 +4,7 @@
     .ci/mutations.py contrastive metrics     every mutant of these modules
     .ci/mutations.py --sample 40 --seed 1    forty mutants of all modules, chosen at random
     .ci/mutations.py --list maml             only show the mutants
+    .ci/mutations.py --match clamp maml      only those whose line holds this text
     .ci/mutations.py --save maml             store the numbers in nbs/results/mutations.csv
 
 A mutant is the notebook with one place of its exported code changed: another comparison, another
@@ -15,7 +16,7 @@ The last line reads `N passed, N failed`; known survivors pass.
 
 A notebook is run once, and the mutants of a cell start in a fork of it from the state before this
 cell, so that no mutant pays for the cells above it. A notebook that fails without any change ends
-the run.
+the run; with `--tested` that is known, and the cells below the last mutant are not run for it.
 """
 import argparse
 import ast
@@ -72,17 +73,9 @@ METHODS = {
 class Mutant:
     "One place of one cell, changed."
     module: str
-    notebook: Path
     cell: int
-    line: int
-    statement: str # the line of source that holds it
-    before: str
-    after: str
+    name: str # the module, the line of source that holds it, and what was put in whose place
     source: str # the whole cell, changed
-
-    @property
-    def name(self):
-        return f'{self.module}: {self.statement} | {self.before} -> {self.after}'
 
 
 def notebook_of():
@@ -221,21 +214,31 @@ def edits(source):
             yield node, f'({ast.unparse(new)})'
 
 
+def mutants_of_cell(source):
+    "Pairs of a name and the changed source; no change twice."
+    known = {ast.dump(ast.parse(source))}
+    for node, text in edits(source):
+        begin, end = place(source, node)
+        changed = source[:begin] + text + source[end:]
+        tree = ast.dump(ast.parse(changed))
+        if tree in known:
+            continue
+        known.add(tree)
+        before = ' '.join(source[begin:end].split())
+        line = source.split('\n')[node.lineno - 1].strip()
+        yield f'{line} | {before} -> {text}', changed
+
+
 def mutants_of(module, notebook):
-    "Every mutant of a module."
+    "Every mutant of a module; the second of a name has (2) behind it."
+    names = Counter()
     for number, source in code_cells(notebook):
         if not re.search(r'^#\|\s*export', source, re.M) or 'import' in source.split('\n')[1]:
             continue
-        known = {source}
-        for node, text in edits(source):
-            begin, end = place(source, node)
-            changed = source[:begin] + text + source[end:]
-            if ast.dump(ast.parse(changed)) in known:
-                continue
-            known.add(ast.dump(ast.parse(changed)))
-            before = ' '.join(source[begin:end].split())
-            statement = source.split('\n')[node.lineno - 1].strip()
-            yield Mutant(module, notebook, number, node.lineno, statement, before, text, changed)
+        for name, changed in mutants_of_cell(source):
+            names[name] += 1
+            again = f' ({names[name]})' if names[name] > 1 else ''
+            yield Mutant(module, number, f'{module}: {name}{again}', changed)
 
 
 def new_shell(folder):
@@ -303,7 +306,7 @@ def restore(folder, copy):
         shutil.copytree(copy, folder, symlinks=True)
 
 
-def try_mutants(notebook, mutants, folder, pipe):
+def try_mutants(notebook, mutants, folder, tested, pipe):
     "Run a notebook once; before each cell, try its mutants and send what killed each."
     with open(os.devnull, 'w') as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -312,7 +315,10 @@ def try_mutants(notebook, mutants, folder, pipe):
     os.environ |= {'TMPDIR': str(folder), 'COZAD_CACHE': str(folder/'cache')}
     shell = new_shell(notebook.parent)
     cells = [(n, source) for n, source in code_cells(notebook) if not SKIPPED.search(source)]
+    last = max(mutant.cell for mutant in mutants)
     for i, (number, source) in enumerate(cells):
+        if tested and number > last:
+            break
         own = [mutant for mutant in mutants if mutant.cell == number]
         copy = copy_of(folder) if own else None
         gc.freeze() # the forks share what they need not collect
@@ -325,13 +331,14 @@ def try_mutants(notebook, mutants, folder, pipe):
     pipe.send((None, ''))
 
 
-def outcomes(notebook, mutants):
+def outcomes(notebook, mutants, tested):
     "Pairs of a mutant and what killed it. Ends the program when the notebook itself fails."
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root, 'files')
         folder.mkdir()
         mine, theirs = SERVER.Pipe()
-        process = SERVER.Process(target=try_mutants, args=(notebook, mutants, folder, theirs))
+        arguments = (notebook, mutants, folder, tested, theirs)
+        process = SERVER.Process(target=try_mutants, args=arguments)
         process.start()
         theirs.close()
         mutant, answer = mine.recv()
@@ -361,6 +368,7 @@ def choose(args, notebooks):
     every = []
     for module in args.modules or MODULES:
         every += mutants_of(module, notebooks[module])
+    every = [mutant for mutant in every if args.match in mutant.name]
     number = Counter(mutant.module for mutant in every)
     if args.sample:
         random.Random(args.seed).shuffle(every)
@@ -399,8 +407,10 @@ def arguments():
     parser.add_argument('modules', nargs='*', help='by default: ' + ', '.join(MODULES))
     parser.add_argument('--sample', type=int, default=0, help='so many mutants, chosen at random')
     parser.add_argument('--seed', type=int, default=0, help='of the choice')
+    parser.add_argument('--match', default='', help='only mutants whose line holds this text')
     parser.add_argument('--list', action='store_true', help='only show the mutants')
     parser.add_argument('--save', action='store_true', help=f'store the numbers in {RESULTS.name}')
+    parser.add_argument('--tested', action='store_true', help='all notebooks are known to pass')
     parser.add_argument('--processes', type=int, default=2, help='notebooks at a time')
     return parser.parse_args()
 
@@ -418,7 +428,7 @@ def main():
 
     def tried(module):
         own = [mutant for mutant in chosen if mutant.module == module]
-        return list(outcomes(notebooks[module], own))
+        return list(outcomes(notebooks[module], own, args.tested))
 
     with ThreadPoolExecutor(args.processes) as pool:
         rows = rows_of(dict(zip(modules, pool.map(tried, modules))), number, known_survivors())
