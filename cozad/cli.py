@@ -42,6 +42,7 @@ from cozad.options import (
 from .other_programs import Program, beside_printed, compare_programs
 from .paper import GRIDS
 from .reproduction import ReproductionOptions, missing_sets, outcome, reproduce
+from .results import text_table
 from .tables import compare_with_paper
 from .winclip import load_clip, save_records, winclip_records
 
@@ -115,7 +116,7 @@ def reproduce_command(
 def _write_csv(table, path):
     "Write a table under a temporary name first."
     with atomic_write(path) as temporary:
-        table.to_csv(temporary, index=False)
+        text_table(table).to_csv(temporary, index=False)
 
 
 def compare_command(
