@@ -189,6 +189,9 @@ def _to_rgb(image, bits):
         return _grey(image, bits)
     if _is_transparent(image):
         return _on_white(image)
+    if image.mode == 'RGB':
+        image.load()
+        return image # a copy of a large picture would take its memory twice
     return image.convert('RGB')
 
 # %% ../nbs/reference/35_pixels.ipynb #8a7ddec9
