@@ -6,7 +6,7 @@
 __all__ = ['EXACT_PIXELS', 'path_parts', 'common_end', 'Matched', 'match_records', 'metrics_of_records', 'Program',
            'compare_programs', 'beside_printed']
 
-# %% ../nbs/evidence/12_other_programs.ipynb #9f9d3d78
+# %% ../nbs/evidence/12_other_programs.ipynb #e9d56266
 import math
 import re
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from .score_files import ScoredImage, read_score_files
 from .streaming import StreamingCurve
 from .tables import paper_set
 
-# %% ../nbs/evidence/12_other_programs.ipynb #0312fab9
+# %% ../nbs/evidence/12_other_programs.ipynb #08ee9f5e
 _SUFFIXES = re.compile(r'(\.(npy|npz|tiff?|png|exr|jpe?g|bmp|webp|gif))+$')
 _ENDINGS = re.compile(r'_(anomaly_?map|a?map|heat_?map|score|pred)$')
 
@@ -53,7 +53,7 @@ def common_end(
         count += 1
     return count
 
-# %% ../nbs/evidence/12_other_programs.ipynb #abdc1a3c
+# %% ../nbs/evidence/12_other_programs.ipynb #5b7590f5
 class _Place(NamedTuple):
     "An image and all that its name may contain."
     sample:Sample
@@ -131,7 +131,7 @@ def match_records(
         found[path] = _united(path, found[path], record) if path in found else record
     return Matched(found, pd.DataFrame(left, columns=['name', 'reason']))
 
-# %% ../nbs/evidence/12_other_programs.ipynb #92361aaf
+# %% ../nbs/evidence/12_other_programs.ipynb #fd255351
 def _image_scores(records):
     "The score of every image: as written, else the maximum of the map."
     scores = [record.score for record in records]
@@ -193,7 +193,7 @@ def metrics_of_records(
     values |= _pixel_metrics(samples, records, size)
     return {metric: 100 * value for metric, value in values.items()}
 
-# %% ../nbs/evidence/12_other_programs.ipynb #b384cd29
+# %% ../nbs/evidence/12_other_programs.ipynb #0aa3ded5
 @dataclass(frozen=True)
 class Program:
     "Another program's results on some sets."
@@ -261,7 +261,7 @@ def compare_programs(
         left += [(program.title, *line) for line in unused]
     return with_means(rows), pd.DataFrame(left, columns=['method', 'name', 'reason'])
 
-# %% ../nbs/evidence/12_other_programs.ipynb #e3eaaec2
+# %% ../nbs/evidence/12_other_programs.ipynb #1cfdd4aa
 def beside_printed(
     table:pd.DataFrame, # from `compare_programs` or `evaluate`
 ) -> pd.DataFrame: # the rows of means, with the columns printed and difference
