@@ -62,9 +62,8 @@ class _Reasons:
         if set(folders) & set(NORMAL_FOLDERS):
             return NORMAL_MASK
         named = [self.by_defect[folder] for folder in folders if folder in self.by_defect]
-        anomalous = set().union(*(named or self.by_defect.values()))
-        for stem in (file.stem, file.parent.name):
-            if called_after(stem, anomalous):
+        for names in named or self.by_defect.values():
+            if called_after(file.stem, names) or called_after(file.parent.name, names):
                 return SECOND_MASK
         return NORMAL_MASK if not named and called_after(file.stem, self.normal) else MASK_ALONE
 
