@@ -74,6 +74,13 @@ class Detection:
         return path_text(self.source) if isinstance(self.source, Path) else 'image'
 
     @property
+    def covered(self) -> tuple[int, int]:
+        "Height and width that the patches cover: the image, and a little more in tiles."
+        if self.scale is None:
+            return tuple(self.size)
+        return tuple(patches * self.scale.pitch for patches in self.patches.shape)
+
+    @property
     def image(self) -> Image.Image:
         "The image in RGB at its own size, opened again."
         return _as_rgb(open_image(self.source, self.config.bits))

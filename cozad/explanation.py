@@ -79,12 +79,13 @@ def explain(
     rows = numbers // inner.shape[1] + ignore_border
     columns = numbers % inner.shape[1] + ignore_border
     patch_rows, patch_columns = detection.patches.shape
-    height, width = detection.size
+    height, width = detection.covered
     threshold = detection.threshold.value if detection.threshold else math.nan
     table = dict(
         row=rows, column=columns,
         top=rows * height / patch_rows, left=columns * width / patch_columns,
-        bottom=(rows + 1) * height / patch_rows, right=(columns + 1) * width / patch_columns,
+        bottom=((rows + 1) * height / patch_rows).clamp(max=detection.size[0]),
+        right=((columns + 1) * width / patch_columns).clamp(max=detection.size[1]),
         score=scores, beyond=scores - threshold,
     )
     return Explanation(detection, pd.DataFrame({k: v.numpy() for k, v in table.items()}))

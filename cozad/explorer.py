@@ -52,10 +52,11 @@ def plot_frames(
 ) -> Axes:
     "The image, a frame around every patch above the threshold, and the prediction."
     rows, columns = detection.patches.shape
-    height, width = detection.size
+    height, width = detection.covered
     above = _patches_above(detection, value)
     aspect = height / rows / (width / columns)
-    ax.imshow(thumbnail(detection.image, 480), extent=(0, columns, rows, 0), aspect=aspect)
+    extent = (0, columns * detection.size[1] / width, rows * detection.size[0] / height, 0)
+    ax.imshow(thumbnail(detection.image, 480), extent=extent, aspect=aspect)
     frames = [plt.Rectangle((column, row), 1, 1) for row, column in above]
     style = dict(facecolor='none', edgecolor=PALETTE['anomalous'], linewidth=1.5)
     ax.add_collection(PatchCollection(frames, **style))
