@@ -133,11 +133,13 @@ def _is_deep_colour(image):
 
 def _in_other_order(tile):
     "How a part of an image is unpacked, with the bytes of each value in the other order."
-    *place, args = tile
+    args = tile[3]
     name = args if isinstance(args, str) else args[0] # such as 'RGB;16B'
     colours, depth = name.split(';')
     name = f'{colours};{depth.translate(_OTHER_ORDER)}'
-    return (*place, name if isinstance(args, str) else (name, *args[1:]))
+    args = name if isinstance(args, str) else (name, *args[1:])
+    is_named = hasattr(tile, '_replace') # in Pillow since version 11
+    return tile._replace(args=args) if is_named else (*tile[:3], args)
 
 
 def _deep_colours(image):
