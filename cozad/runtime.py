@@ -71,6 +71,7 @@ def environment() -> dict[str, str]:
         cozad=cozad.__version__, torch=torch.__version__, timm=timm.__version__,
         numpy=np.__version__, python=platform.python_version(), hardware=hardware,
         threads=torch.get_num_threads(),
+        instructions=torch.backends.cpu.get_cpu_capability(), # such as AVX2 or AVX512
         float32_products=torch.get_float32_matmul_precision(),
         date=datetime.date.today().isoformat(),
     )
