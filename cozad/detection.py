@@ -23,7 +23,7 @@ from torch import Tensor
 from .confidence import fit_iqr, soft_weights
 from .config import Config
 from .images import data_uri, height_and_width, open_image, thumbnail
-from .names import path_text
+from .names import figure_text, path_text
 from .simplenet import anomaly_map
 from .threshold import Threshold, ThresholdWarning
 from .tiling import PatchScale, full_map, small_map
@@ -173,7 +173,7 @@ def overlay(
 
 # %% ../nbs/use/02_detection.ipynb #e1b65002
 def _default_title(detection):
-    name = Path(detection.name).name.replace('$', r'\$') # no formula
+    name = figure_text(Path(detection.name).name)
     return f'{name}\n{detection.score:.2f} {detection.prediction}'
 
 

@@ -22,6 +22,7 @@ from .features import Backbone
 from .files import atomic_write
 from .images import Sample, load_image, load_mask, with_bits
 from .model import Model
+from .names import figure_text
 from .simplenet import anomaly_map
 
 # %% ../nbs/reference/24_reproduction_plots.ipynb #c43a4153
@@ -123,7 +124,8 @@ def draw_examples(
     maps = anomaly_map(scores, config.size, config.map_sigma).cpu()
     images = [load_image(sample.path, config.size, sample.bits) for sample in shown]
     masks = [load_mask(sample, config.size) if sample.mask else None for sample in shown]
-    cases = zip(('best', 'median', 'worst'), chosen.category, chosen.below)
+    names = chosen.category.map(figure_text)
+    cases = zip(('best', 'median', 'worst'), names, chosen.below)
     titles = [f'{case}\n{category}\n{100 * below:.0f} % below' for case, category, below in cases]
     figure = plots.show_maps(images, masks, maps, titles)
     with atomic_write(path) as temporary:
