@@ -74,7 +74,9 @@ class DetectorNetwork(nn.Module):
         return self.rows @ scores @ self.columns.T, image_scores(scores, self.ignore_border)
 
 # %% ../nbs/use/07_export.ipynb #de0a7199
-_SETTINGS = ('backbone', 'layers', 'size', 'bits', 'aggregation', 'patch', 'map_sigma')
+_SETTINGS = (
+    'backbone', 'layers', 'padding', 'activated', 'size', 'bits', 'aggregation', 'patch', 'map_sigma',
+)
 
 
 def _example(network):
