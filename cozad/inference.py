@@ -132,15 +132,18 @@ def _score_tiles(pipeline, image, bar):
     grid = tile_grid(image.size[::-1], tiling, pipeline.layout)
     corners = grid.corners()
     bar.total += len(corners)
-    batches = []
+    # Filled in place: small results between large ones would leave the memory in pieces.
+    scores = np.empty((len(corners), grid.side, grid.side), np.float32)
+    sums = [0., 0.] # of the maps and of the pixels, in double precision
     for first in range(0, len(corners), _batch_size(pipeline)):
         chosen = np.array(corners[first:first + _batch_size(pipeline)]) * grid.pitch
         tiles = [cut_tile(image, corner, tiling.tile) for corner in chosen.tolist()]
-        batches.append(_score_pixels(pipeline, tiles))
+        patches, *means = _score_pixels(pipeline, tiles)
+        scores[first:first + len(tiles)] = patches.numpy()
+        sums = [total + mean.double().sum(0) for total, mean in zip(sums, means)]
         bar.update(len(tiles))
-    scores, features, colours = (torch.cat(parts) for parts in zip(*batches))
-    patches = blend(scores.numpy(), grid, tiling.overlap)
-    return patches[None], features.mean(0, keepdim=True), colours.mean(0, keepdim=True)
+    means = [(total / len(corners)).float()[None] for total in sums]
+    return blend(scores, grid, tiling.overlap)[None], *means
 
 
 def _batch_size(pipeline):
