@@ -11,6 +11,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from .files import UNREADABLE
 from .image_files import list_files, list_folders
 from .images import Sample, open_mask
 from .masks import match_masks, one_or_several
@@ -58,7 +59,7 @@ def _visa_samples(table, example):
     try:
         with table.open(newline='', encoding='utf-8-sig') as lines:
             return [_visa_sample(place, row) for row in csv.DictReader(lines)]
-    except (KeyError, TypeError) as e:
+    except UNREADABLE as e:
         raise ValueError(
             f'{table} needs the columns object,split,label,image,mask, and rows such as '
             f'candle,train,normal,{example},') from e

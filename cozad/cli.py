@@ -24,12 +24,12 @@ from cozad.commands import (
     train_command,
 )
 from .config import Config
-from .console import show, with_plain_errors
+from .console import show, with_frames, with_plain_errors
 from .datasets import read_sets, select
 from .demo import DEMO
 from .evaluation import summary_table
 from .experiments import Experiment, compare_rows, read_results, run_experiment
-from .files import atomic_write
+from .files import UNREADABLE, atomic_write
 from .inspection_commands import fit_command, predict_command
 from cozad.options import (
     COMMON,
@@ -119,6 +119,21 @@ def _write_csv(table, path):
         text_table(table).to_csv(temporary, index=False)
 
 
+_COLUMNS = ('protocol', 'method', 'target', 'category', 'seed', 'metric', 'value')
+
+
+def _own_results(file):
+    "A table of `cozad evaluate`. Raises ValueError for another file."
+    try:
+        table = pd.read_csv(file)
+    except UNREADABLE as error:
+        raise ValueError(f"'{file}' is no table of cozad evaluate: {error}") from None
+    absent = [name for name in _COLUMNS if name not in table]
+    if absent:
+        raise ValueError(f"'{file}' is no table of cozad evaluate: no column {', '.join(absent)}.")
+    return table
+
+
 def compare_command(
     programs:Annotated[list[str], typer.Argument(
         help='PATH, NAME=PATH or NAME:PROTOCOL=PATH: a .csv or .npz file, or a folder of maps.',
@@ -138,7 +153,7 @@ def compare_command(
     Example: cozad compare PatchCore:one-class=patchcore.csv --target mvtec:/data/mvtec
     """
     given = [Program.parse(text) for text in programs]
-    own = None if ours is None else pd.read_csv(ours)
+    own = None if ours is None else _own_results(ours)
     table, left = compare_programs(given, read_sets(target), size)
     table = pd.concat([own, table], ignore_index=True)
     _write_csv(table, out/'results.csv')
@@ -218,10 +233,16 @@ GIGAPIXEL = 10**9 # Pillow warns of larger pictures, and refuses them from twice
 
 
 @app.callback(invoke_without_command=True)
-def _version(
+def _begin(
+    context:typer.Context,
     version:Annotated[bool, typer.Option('--version', help='Print the version and end.')]=False,
+    debug:Annotated[bool, typer.Option(
+        '--debug', help='Before a command: show the frames of an error, for developers.',
+    )]=False,
 ):
     Image.MAX_IMAGE_PIXELS = GIGAPIXEL
+    if debug:
+        context.with_resource(with_frames())
     if version:
         show(cozad.__version__)
         raise typer.Exit()

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from .files import atomic_write
+from .files import UNREADABLE, atomic_write, user_path
 from .image_files import list_files
 from .images import Sample
 from .masks import mask_files, one_or_several
@@ -40,7 +40,7 @@ def _has_mask(sample):
 
 def _index_file(root):
     "The JSON file that `root` names."
-    file = Path(root).expanduser()
+    file = user_path(root)
     return file if file.suffix.lower() == '.json' else file/'meta.json'
 
 
@@ -50,7 +50,7 @@ def _read_index(file):
     try:
         for phase, classes in json.loads(file.read_text(encoding='utf-8')).items():
             phases[phase.lower()] = {name: list(entries) for name, entries in classes.items()}
-    except (OSError, ValueError, AttributeError, TypeError) as e:
+    except UNREADABLE as e:
         entry = '{"img_path": "bottle/test/good/000.png", "anomaly": 0}'
         example = f'{{"test": {{"bottle": [{entry}]}}}}'
         raise ValueError(f'{file} is missing or no valid meta.json, such as {example}.') from e
@@ -68,12 +68,14 @@ def _meta_sample(file, split, category, entry):
         path = _indexed_path(file, entry['img_path'])
         label = parse_label(entry['anomaly'])
         mask = _indexed_masks(file, entry.get('mask_path'))
-    except (KeyError, ValueError, TypeError, AttributeError) as e:
+        defect = os.fspath(entry.get('specie_name') or '') # TypeError for what is no text
+    except UNREADABLE as e:
         raise ValueError(
-            f'{file}: an entry of {split}/{category} lacks a valid img_path or anomaly.') from e
+            f'{file}: an entry of {split}/{category} lacks a valid img_path or anomaly, '
+            'or has a mask_path or specie_name that is no text.') from e
     if label == 0:
         return Sample(path, label, category, split)
-    return Sample(path, label, category, split, mask, entry.get('specie_name', ''))
+    return Sample(path, label, category, split, mask, defect)
 
 
 def _indexed_masks(file, paths):
@@ -134,7 +136,7 @@ def read_realiad(
     root:Path|str, # the set, one of its sizes, a folder of JSON files, or one JSON file
 ) -> list[Sample]: # of the categories whose images are there
     "Read Real-IAD, one of its splits. Raises ValueError for another layout."
-    root = Path(root).expanduser()
+    root = user_path(root)
     files = _realiad_files(root)
     images = _realiad_images(root, files[0])
     present = [file for file in files if (images/file.stem).is_dir()]
@@ -176,7 +178,7 @@ def _realiad_category(file, folder):
         for split in ('train', 'test'):
             for entry in index.get(split, []):
                 samples.append(_realiad_sample(folder, split, entry, normal))
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as e:
+    except UNREADABLE as e:
         raise ValueError(
             f'{file} is missing or no index of Real-IAD, such as {{"train": [{{"image_path": '
             '"OK/S0001/a.jpg", "mask_path": null, "anomaly_class": "OK"}]}.') from e

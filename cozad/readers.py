@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from .files import UNREADABLE, user_path
 from .image_files import list_files, list_folders
 from .images import Sample
 from .masks import MASK_FOLDERS, match_masks, one_or_several, split_masks
@@ -27,7 +28,7 @@ def existing_folder(
     root:Path|str, # may start with ~
 ) -> Path:
     "A folder as a path. Raises ValueError if there is none."
-    root = Path(root).expanduser()
+    root = user_path(root)
     if not root.is_dir():
         raise ValueError(f'{root} is not a folder.')
     return root
@@ -65,8 +66,8 @@ def parse_label(
 ) -> int:
     "0 (normal) or 1 (anomalous). Raises ValueError for anything else."
     label = int(text)
-    if label not in (0, 1):
-        raise ValueError(f'{label} is neither 0 nor 1.')
+    if label not in (0, 1) or isinstance(text, float) and text != label:
+        raise ValueError(f'{text} is neither 0 nor 1.')
     return label
 
 # %% ../nbs/reference/03_readers.ipynb #fe7eb639
@@ -230,7 +231,7 @@ def _headct_labels(table):
         rows = csv.DictReader(lines, skipinitialspace=True)
         try:
             return [(int(row['id']), parse_label(row['hemorrhage'])) for row in rows]
-        except (KeyError, ValueError, TypeError) as e:
+        except UNREADABLE as e:
             raise ValueError(
                 f'{table} needs the columns id and hemorrhage, and rows such as 0,1.') from e
 

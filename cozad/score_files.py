@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+from .files import UNREADABLE, user_path
 
 # %% ../nbs/reference/31_score_files.ipynb #674021c2
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def read_score_table(
     "Image scores from a table. Raises ValueError for missing columns or a score that is none."
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding='utf-8')
-    except (ValueError, pd.errors.ParserError) as error:
+    except UNREADABLE as error:
         raise ValueError(f'{file} is no table of comma-separated values: {error}') from None
     path, score = _name_among(table, PATH_NAMES), _name_among(table, SCORE_NAMES)
     if path is None or score is None:
@@ -185,7 +186,7 @@ def read_score_files(
     path:Path|str, # a .csv or .npz file, or a folder of those and of maps
 ) -> list[ScoredImage]: # in the order of the files' names
     "What a program wrote. Raises ValueError for a path without scores or maps."
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.is_dir():
         records = list(_records_of_folder(path))
     elif path.suffix.lower() in ('.csv', '.npz') and path.is_file():

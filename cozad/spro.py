@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
+from .files import UNREADABLE, user_path
 from .images import Sample, decode_image
 from .masks import mask_files
 from .metrics import check_limit
@@ -95,14 +96,14 @@ def read_saturations(
     category:Path|str, # a folder with `defects_config.json`
 ) -> dict[int, Saturation]: # value of a mask's pixels -> what is enough
     "The saturations of a category of MVTec LOCO. Raises ValueError without the file."
-    file = Path(category).expanduser()/'defects_config.json'
+    file = user_path(category)/'defects_config.json'
     try:
         entries = json.loads(file.read_text(encoding='utf-8'))
         return {
             int(e['pixel_value']): Saturation(e['saturation_threshold'], e['relative_saturation'])
             for e in entries
         }
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except UNREADABLE as e:
         raise ValueError(
             f'{file} is missing or no list of defects, such as [{{"pixel_value": 255, '
             '"saturation_threshold": 1.0, "relative_saturation": true}].') from e
