@@ -199,7 +199,8 @@ def _line(result, as_json):
         score = None if math.isnan(result.score) else result.score
         row = dict(file=name, score=score, prediction=result.prediction, error=result.error)
         return json.dumps(row)
-    return '\t'.join([f'{result.score:.4g}', result.prediction, name, path_text(result.error)])
+    score = 'n/a' if math.isnan(result.score) else f'{result.score:.4g}'
+    return '\t'.join([score, result.prediction, name, path_text(result.error)])
 
 
 def _predict_stream(detector, output):
