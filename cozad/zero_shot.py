@@ -6,7 +6,7 @@
 __all__ = ['NEIGHBOURS', 'RADIUS', 'KAPPA', 'Weighting', 'STATISTICS', 'SHARE', 'distant_neighbours', 'mean_of_nearest',
            'confident_knn', 'image_statistics', 'mean_of_highest', 'SourceFit', 'fit_source', 'ZeroShot']
 
-# %% ../nbs/learn/16_zero_shot.ipynb #573e5746
+# %% ../nbs/learn/16_zero_shot.ipynb #580b0c1e
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ from .images import normalise
 from .model import file_bytes
 from .symmetry import mirror_distance
 
-# %% ../nbs/learn/16_zero_shot.ipynb #dad53f73
+# %% ../nbs/learn/16_zero_shot.ipynb #45d8f714
 NEIGHBOURS = 2 # k, nearest patches that count
 RADIUS = 2 # places on the map that they are away, at least
 
@@ -49,7 +49,7 @@ def distant_neighbours(
     distances = (1 - z @ z.T).clamp_min(0)
     return distances.masked_fill(apart < radius, torch.inf).sort(dim=1, stable=True)
 
-# %% ../nbs/learn/16_zero_shot.ipynb #d71fdb47
+# %% ../nbs/learn/16_zero_shot.ipynb #b9e4654e
 def mean_of_nearest(
     distances:Tensor, # (n, m), in order within each row
     weights:Tensor, # (n, m), how much each counts, above 0
@@ -61,7 +61,7 @@ def mean_of_nearest(
     sums = torch.where(counted > 0, counted * distances, 0).sum(1)
     return sums / counted.sum(1)
 
-# %% ../nbs/learn/16_zero_shot.ipynb #d14b6d10
+# %% ../nbs/learn/16_zero_shot.ipynb #41886887
 KAPPA = 1.5 # of Eq. 6
 Weighting = Callable[[Tensor, tuple], Tensor]
 
@@ -83,7 +83,7 @@ def confident_knn(
     weights = weighting(suspicion, fit_iqr(suspicion, kappa)).clamp_min(1e-3)
     return mean_of_nearest(distances, weights[numbers]).view(patches.shape[1:])
 
-# %% ../nbs/learn/16_zero_shot.ipynb #f4005b63
+# %% ../nbs/learn/16_zero_shot.ipynb #b1bb5390
 STATISTICS = ('soft k-NN', 'mirror')
 
 
@@ -98,7 +98,7 @@ def image_statistics(
     stretched = F.interpolate(knn[None, None], mirror.shape, mode='bilinear')[0, 0]
     return torch.stack([stretched, mirror])
 
-# %% ../nbs/learn/16_zero_shot.ipynb #9fbeaf31
+# %% ../nbs/learn/16_zero_shot.ipynb #114bb24d
 SHARE = .05 # of the places, those with the highest scores
 
 
@@ -111,7 +111,7 @@ def mean_of_highest(
     count = max(1, round(share * flat.shape[-1]))
     return flat.topk(count).values.mean(-1)
 
-# %% ../nbs/learn/16_zero_shot.ipynb #f11e6216
+# %% ../nbs/learn/16_zero_shot.ipynb #842dfb9e
 @dataclass(frozen=True)
 class SourceFit:
     "What normal images of the source say about the two statistics."
@@ -131,21 +131,24 @@ def _expected(maps, spreads):
 
 
 def fit_source(
-    categories:Mapping[str, Tensor], # name -> statistics of normal images, (n, 2, h, w)
+    categories:Mapping[str, Tensor], # 'set/category' or 'set' -> maps of normals, (n, 2, h, w)
 ) -> SourceFit:
     "Spreads and expected scores. Raises ValueError without a category of two images."
     several = {name: maps for name, maps in categories.items() if len(maps) > 1}
     if not several:
         raise ValueError('The spread needs a source category with at least two normal images.')
-    stds = [mean_of_highest(maps).std(0) for maps in several.values()]
-    spreads = torch.stack(stds).quantile(.5, dim=0).clamp_min(_TINY).tolist()
+    by_set = {}
+    for name, maps in several.items():
+        by_set.setdefault(name.partition('/')[0], []).append(mean_of_highest(maps).std(0))
+    of_sets = torch.stack([torch.stack(stds).mean(0) for stds in by_set.values()])
+    spreads = of_sets.quantile(.5, dim=0).clamp_min(_TINY).tolist()
     pairs = [_expected(maps, spreads) for maps in several.values()]
     scores, medians = [torch.cat(values).double() for values in zip(*pairs)]
     around = medians - medians.mean()
     slope = ((around * scores).sum() / (around ** 2).sum().clamp_min(1e-12)).item()
     return SourceFit(tuple(spreads), (scores.mean() - slope * medians.mean()).item(), slope)
 
-# %% ../nbs/learn/16_zero_shot.ipynb #db4958ca
+# %% ../nbs/learn/16_zero_shot.ipynb #a7cc17d6
 _DAMAGED = (SafetensorError, KeyError, TypeError, ValueError, OSError)
 
 
@@ -168,7 +171,7 @@ class ZeroShot:
     def fit(
         cls,
         backbone:Backbone,
-        sources:Mapping[str, Sequence[Tensor]], # category -> normal images, (3, size, size)
+        sources:Mapping[str, Sequence[Tensor]], # 'set/category' -> normal images, (3, size, size)
     ) -> 'ZeroShot':
         "Learn the units. Raises ValueError without a category of two images."
         categories = {}
