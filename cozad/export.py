@@ -75,7 +75,8 @@ class DetectorNetwork(nn.Module):
 
 # %% ../nbs/use/07_export.ipynb #de0a7199
 _SETTINGS = (
-    'backbone', 'layers', 'padding', 'activated', 'size', 'bits', 'aggregation', 'patch', 'map_sigma',
+    'backbone', 'layers', 'padding', 'activated', 'size', 'bits',
+    'aggregation', 'patch', 'map_sigma',
 )
 
 
