@@ -143,7 +143,7 @@ def _score_tiles(pipeline, image, bar):
         sums = [total + mean.double().sum(0) for total, mean in zip(sums, means)]
         bar.update(len(tiles))
     means = [(total / len(corners)).float()[None] for total in sums]
-    return blend(scores, grid, tiling.overlap)[None], *means
+    return blend(scores, grid)[None], *means
 
 
 def _batch_size(pipeline):

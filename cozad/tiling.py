@@ -126,12 +126,10 @@ def cut_tile(
 def tile_weights(
     starts:Sequence[int], # the first patch of each tile along an axis
     side:int, # patches along a tile
-    overlap:float, # share of a tile
 ) -> np.ndarray: # (tiles, side); at each place of the axis they sum to 1
     "What the patches of each tile count along an axis."
     place = np.arange(side) + .5
-    rise = np.minimum(place, side - place) / max(overlap * side, .5)
-    profile = np.minimum(rise, 1)
+    profile = np.minimum(place, side - place) ** 2
     total = np.zeros(starts[-1] + side)
     for start in starts:
         total[start:start + side] += profile
@@ -141,11 +139,10 @@ def tile_weights(
 def blend(
     scores:np.ndarray, # of the patches of each tile, (tiles, side, side), row by row of tiles
     grid:TileGrid,
-    overlap:float, # share of a tile
 ) -> Tensor: # (rows, columns) of patches of the picture
     "One map of patch scores from those of the tiles."
-    rows = tile_weights(grid.tops, grid.side, overlap)
-    columns = tile_weights(grid.lefts, grid.side, overlap)
+    rows = tile_weights(grid.tops, grid.side)
+    columns = tile_weights(grid.lefts, grid.side)
     sums = np.zeros((grid.tops[-1] + grid.side, grid.lefts[-1] + grid.side))
     for number, (top, left) in enumerate(grid.corners()):
         row, column = divmod(number, len(grid.lefts))
