@@ -7,6 +7,7 @@ __all__ = ['TrainingState', 'make_optimiser', 'start_training', 'save_checkpoint
 
 # %% ../nbs/reference/16_checkpoints.ipynb #bb211a89
 import hashlib
+import io
 import pickle
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from .confidence import IQRRule
 from .config import Config, TrainingConfig
 from .covariance import LossWindow
 from .extraction import Features
-from .files import atomic_write
+from .files import UNREADABLE, atomic_write
 from .objective import batch_generators
 from .runtime import make_generator
 from .simplenet import Head
@@ -65,6 +66,13 @@ def start_training(
     return TrainingState(head, optimiser, generators, LossWindow(config.window))
 
 # %% ../nbs/reference/16_checkpoints.ipynb #84954563
+_MAGIC = b'cozad checkpoint, 32 bytes of BLAKE2b, content:\n'
+
+
+def _digest(content):
+    return hashlib.blake2b(content, digest_size=32).digest()
+
+
 def _images_digest(features):
     "Which images a run learns from, and in which order."
     lines = [f'{sample.category} {sample.path}' for sample in features.samples]
@@ -87,21 +95,44 @@ def save_checkpoint(
         generators={name: g.get_state() for name, g in state.generators.items()},
         rules=rules, weights=state.weights, history=state.history,
     )
-    with atomic_write(path) as temporary, open(temporary, 'wb') as file:
-        torch.save(content, file)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    data = buffer.getvalue()
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(_MAGIC + _digest(data) + data)
 
 # %% ../nbs/reference/16_checkpoints.ipynb #b44aad15
-_DAMAGED = (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
+_DAMAGED = (*UNREADABLE, RuntimeError, EOFError, pickle.UnpicklingError)
+_KEYS = {
+    'config', 'images', 'device', 'head', 'optimiser', 'window', 'epoch', 'generators', 'rules',
+    'weights', 'history',
+}
+
+
+def _damaged(path, why):
+    return ValueError(f"'{path}' is not a checkpoint of cozad, or is damaged: {why}. Take a copy "
+                      'of it if you have one, or delete it to begin again.')
+
+
+def _checked_data(path):
+    "The bytes behind the digest; those of an older version have none."
+    data = Path(path).read_bytes()
+    if not data.startswith(_MAGIC):
+        return data
+    start = len(_MAGIC) + 32
+    if data[len(_MAGIC):start] != _digest(data[start:]):
+        raise _damaged(path, 'its digest is not that of its content')
+    return data[start:]
 
 
 def _read_checkpoint(path):
     "The content of a file. Raises ValueError when it is not a checkpoint of this version."
+    data = _checked_data(path)
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        content = torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
     except _DAMAGED:
-        raise ValueError(f"'{path}' is not a checkpoint of cozad, or is damaged; "
-                         'delete it to begin again.') from None
-    if not isinstance(content, dict) or 'generators' not in content:
+        raise _damaged(path, 'its content cannot be read') from None
+    if not isinstance(content, dict) or not content.keys() >= _KEYS:
         raise _other_version(path)
     return content
 
@@ -137,13 +168,34 @@ def load_checkpoint(
 ) -> TrainingState: # as it was
     "The state of a file. Raises ValueError for another run's checkpoint, or a file that is none."
     content = _read_checkpoint(path)
+    try:
+        state.window = LossWindow.from_state(content['window'])
+        is_whole = all(isinstance(content[name], dict) for name in ('generators', 'config'))
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+    if not is_whole:
+        raise _other_version(path)
     _check_same_run(path, content, state, config, features)
+    try:
+        return _restored(content, state, len(features.samples))
+    except _DAMAGED as error:
+        why = ' '.join(str(error).split()) # of PyTorch, in several lines
+        raise _damaged(path, f'its state does not fit ({why})') from None
+
+
+def _restored(content, state, images):
+    "The state with the content in it. Raises several errors for content that does not fit."
     state.head.load_state_dict(content['head'])
     state.optimiser.load_state_dict(content['optimiser'])
     for name, generator in state.generators.items():
         generator.set_state(content['generators'][name])
+    for parameter, moments in state.optimiser.state.items():
+        if moments['exp_avg'].shape != parameter.shape:
+            raise ValueError('moments of Adam of another shape')
+    if content['weights'] is not None and content['weights'].shape != (images,):
+        raise ValueError(f'weights for another number of images than {images}')
     rules = content['rules'] and {name: IQRRule(*rule) for name, rule in content['rules'].items()}
     return replace(
-        state, window=LossWindow.from_state(content['window']), epoch=content['epoch'],
-        rules=rules, weights=content['weights'], history=content['history'],
+        state, epoch=int(content['epoch']), rules=rules, weights=content['weights'],
+        history=[dict(row) for row in content['history']],
     )
