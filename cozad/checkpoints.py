@@ -172,7 +172,7 @@ def load_checkpoint(
         state.window = LossWindow.from_state(content['window'])
         is_whole = all(isinstance(content[name], dict) for name in ('generators', 'config'))
     except _DAMAGED as error:
-        raise _damaged(path, error) from None
+        raise _damaged(path, str(error).rstrip('.')) from None
     if not is_whole:
         raise _other_version(path)
     _check_same_run(path, content, state, config, features)
