@@ -48,6 +48,8 @@ def read_score_table(
         table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding='utf-8')
     except UNREADABLE as error:
         raise ValueError(f'{file} is no table of comma-separated values: {error}') from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError(f'{file} has rows with more fields than its first line has names.')
     path, score = _name_among(table, PATH_NAMES), _name_among(table, SCORE_NAMES)
     if path is None or score is None:
         raise ValueError(
