@@ -23,6 +23,7 @@ from .evaluation import evaluate, summary_table
 from .export import export
 from .features import Backbone, backbone_of
 from .files import usable_file, usable_folder
+from .index_file import write_meta
 from .model import load_model, save_model
 from cozad.options import (
     SCORING,
@@ -176,6 +177,10 @@ def check_command(
     benchmark:Annotated[str|None, typer.Option(
         help=f"Compare with published counts: {', '.join(BENCHMARKS)}.",
     )]=None,
+    meta:Annotated[Path|None, typer.Option(
+        '--write-meta', help='Write a meta.json, as programs around CLIP read it, into this '
+                             'folder; all files lie there or below.',
+    )]=None,
 ) -> None:
     """Open all images and masks of SETS and report what is wrong, and which files were left.
 
@@ -185,5 +190,7 @@ def check_command(
     roots = [spec.partition(':')[2] for spec in sets]
     report = check_samples(samples, benchmark, roots)
     show(report)
+    if meta is not None:
+        show(f'Written: {write_meta(samples, meta)}')
     if not report.ok:
         raise typer.Exit(1)
