@@ -95,10 +95,10 @@ def _masks_beside(left, images):
 
 def left_summary(
     left:pd.DataFrame, # from `left_files`
-) -> str: # such as '3 no image (.txt), 1 mask without image'; hidden files are not named
+) -> str: # such as 'no image (.txt): 3, mask without image: 1'; hidden files are not named
     "How many files were left for which reason, as half a sentence; '' for none."
     counts = Counter(reason for reason in left.reason if reason != HIDDEN)
-    return ', '.join(f'{count} {reason}' for reason, count in counts.most_common())
+    return ', '.join(f'{reason}: {count}' for reason, count in counts.most_common())
 
 
 def left_sentence(

@@ -34,8 +34,10 @@ def auspro(
     "Exact area under the sPRO curve up to `limit`, over it. Raises ValueError for other shapes."
     check_limit('auspro', limit)
     maps = [np.asarray(scores) for scores in maps]
+    if len(regions) != len(maps):
+        raise ValueError(f'auspro: there are {len(maps)} maps, and regions of {len(regions)}.')
     normal = []
-    for of_image, scores in zip(regions, maps, strict=True):
+    for of_image, scores in zip(regions, maps):
         _check_map(of_image, scores)
         outside = ~np.logical_or.reduce([np.zeros(scores.shape, bool), *_pixels(of_image)])
         normal.append(scores[outside])
