@@ -63,6 +63,10 @@ def findings(tree, in_package):
             yield node.lineno, 'a walrus'
 
 
+FLAGGED = re.compile(r'^#\|\s*(slow|cuda|real|full|cluster|peers|video)\b', re.M)
+IMPORTS = (ast.Import, ast.ImportFrom)
+
+
 def code_cells(notebook):
     "Pairs of a cell's number and its code, magics left out."
     cells = json.loads(notebook.read_text(encoding='utf-8'))['cells']
@@ -81,8 +85,11 @@ def check(file):
                 if len(text) > 100:
                     yield f'{name} cell {number}, line {line}: {len(text)} characters'
             exported = bool(re.search(r'^#\|\s*export', source, re.M))
-            for line, sentence in findings(ast.parse(source), exported):
+            tree = ast.parse(source)
+            for line, sentence in findings(tree, exported):
                 yield f'{name} cell {number}, line {line}: {sentence}'
+            if FLAGGED.search(source) and any(isinstance(node, IMPORTS) for node in tree.body):
+                yield f'{name} cell {number}: an import, which building the site would run'
         return
     source = file.read_text(encoding='utf-8')
     lines = source.split('\n')
