@@ -221,13 +221,10 @@ class Program:
 
 def _category_rows(program, target, samples, matched, size):
     "Rows of one category; n/a with a reason when a test image has no result."
-    records = [matched.records[s.path] for s in samples if s.path in matched.records]
+    nothing = ScoredImage('') # neither score nor map: it leaves no metric defined
+    records = [matched.records.get(sample.path, nothing) for sample in samples]
     missing = [sample for sample in samples if sample.path not in matched.records]
-    if missing:
-        nan = metrics_of_records(samples, [ScoredImage('')] * len(samples), 1)
-        values = dict.fromkeys(nan, math.nan)
-    else:
-        values = metrics_of_records(samples, records, size)
+    values = metrics_of_records(samples, records, size)
     anomalous = sum(sample.label for sample in samples)
     counts = [len(samples) - anomalous, anomalous, '']
     start = [program.protocol, program.title, '', target, samples[0].category]
