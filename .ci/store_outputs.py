@@ -7,7 +7,7 @@ Cells marked with a test flag of settings.ini (slow, cuda, real) are not run unl
 --flags; they keep the outputs that they have. Widget views, which no reader without a kernel can
 see, are not stored; large pictures are stored with 256 colours, a third of the size. Cells that
 ask for real images are tagged `raises-exception`: without the images they fail, and *Run All*
-goes on.
+goes on. Cells with `#| code-fold: true` (further tests, plotting) are folded in JupyterLab, too.
 """
 import argparse
 import base64
@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 WIDGET = 'application/vnd.jupyter.widget-view+json'
+FOLDED = re.compile(r'^#\|\s*code-fold:\s*true', re.M)
 CLEAR_LINE = '\x1b[2K'
 
 
@@ -48,6 +49,9 @@ def tidy(cell):
     "Leave out what no reader sees and shrink pictures."
     if 'real' in flags_of(cell):
         cell.metadata['tags'] = ['raises-exception']
+    cell.metadata.pop('jupyter', None)
+    if FOLDED.search(cell.source):
+        cell.metadata['jupyter'] = {'source_hidden': True}
     cell.outputs = [output for output in cell.outputs if is_worth_storing(output)]
     for output in cell.outputs:
         data = output.get('data', {})

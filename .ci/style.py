@@ -76,6 +76,18 @@ def code_cells(notebook):
             yield number, re.sub(r'^(\s*)[%!].*$', r'\1pass', source, flags=re.M)
 
 
+FOLDED = re.compile(r'^#\|\s*code-fold:\s*true', re.M)
+
+
+def wrongly_folded(notebook):
+    "Numbers of the cells that are folded on the site and not in JupyterLab, or the other way."
+    cells = json.loads(notebook.read_text(encoding='utf-8'))['cells']
+    for number, cell in enumerate(cells):
+        is_hidden = cell['metadata'].get('jupyter', {}).get('source_hidden', False)
+        if is_hidden != bool(FOLDED.search(''.join(cell['source']))):
+            yield number
+
+
 def check(file):
     "All findings of a file, as sentences."
     name = file.relative_to(ROOT)
@@ -90,6 +102,8 @@ def check(file):
                 yield f'{name} cell {number}, line {line}: {sentence}'
             if FLAGGED.search(source) and any(isinstance(node, IMPORTS) for node in tree.body):
                 yield f'{name} cell {number}: an import, which building the site would run'
+        for number in wrongly_folded(file):
+            yield f'{name} cell {number}: folded in one place only; .ci/store_outputs.py mends it'
         return
     source = file.read_text(encoding='utf-8')
     lines = source.split('\n')
