@@ -25,7 +25,7 @@ _DASHES = ['-', '--', ':', '-.', (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
 _MARKS = 'osD^vP'
 LINES = plt.cycler(color=_COLOURS, linestyle=_DASHES)
 _STYLE = {
-    'figure.dpi': 80, 'savefig.dpi': 80,
+    'figure.dpi': 120, 'savefig.dpi': 120,
     'font.size': 10, 'axes.titlesize': 11, 'axes.labelsize': 10, 'legend.fontsize': 9,
     'axes.spines.top': False, 'axes.spines.right': False,
     'axes.grid': True, 'axes.axisbelow': True, 'grid.alpha': .25, 'grid.linewidth': .6,
