@@ -29,7 +29,7 @@ class _Ranks(NamedTuple):
         "Whether there are scores of both classes."
         return len(self.values) > 0 and self.normals > 0
 
-
+# %% ../nbs/learn/02_metrics.ipynb #b06751e3
 def _rank(labels, scores):
     "The ranks, from one sort of flat arrays or of flat tensors."
     if isinstance(scores, Tensor):
@@ -42,7 +42,7 @@ def _rank(labels, scores):
     passed = len(normal) - normal.searchsorted(values, 'left')
     return _Ranks(values, order, above, passed, len(normal))
 
-
+# %% ../nbs/learn/02_metrics.ipynb #07b41d7e
 def _rank_tensors(labels, scores):
     "The same where the tensors are; only the table comes back."
     anomalous = scores[labels == 1]
@@ -75,7 +75,7 @@ def _has_kind(values, *kinds):
     "Whether the name of the dtype holds one of the words, such as 'int'."
     return any(kind in str(values.dtype) for kind in kinds)
 
-
+# %% ../nbs/learn/02_metrics.ipynb #795f7a3c
 def _check_labels(who, labels):
     "Raise ValueError for labels that are neither bool nor integers 0 and 1."
     if _has_kind(labels, 'bool'):
@@ -86,7 +86,7 @@ def _check_labels(who, labels):
             '`mask > 0` turns a mask into such labels.'
         )
 
-
+# %% ../nbs/learn/02_metrics.ipynb #309567ec
 def _check_scores(who, scores):
     "Raise ValueError for scores that have no rank."
     if not _has_kind(scores, 'float', 'int', 'bool'):
@@ -117,7 +117,7 @@ def flat_labels_and_scores(
     _check_scores(who, scores)
     return labels, scores
 
-
+# %% ../nbs/learn/02_metrics.ipynb #3fee09c6
 def _ranks_of(who, labels, scores):
     "The ranks of what a caller passes. Raises ValueError for what cannot be ranked."
     return _rank(*flat_labels_and_scores(who, labels, scores))
@@ -130,7 +130,7 @@ def _area(ranks):
     pairs = len(ranks.values) * ranks.normals
     return (2 * pairs - int(ranks.above.sum()) - int(ranks.passed.sum())) / (2 * pairs)
 
-
+# %% ../nbs/learn/02_metrics.ipynb #8b2796ec
 def auroc(
     labels:ArrayLike, # bool, or integers 0 and 1; an array or tensor of any shape
     scores:ArrayLike, # real numbers of the same shape, high for anomalous
@@ -143,7 +143,7 @@ def _hits(ranks):
     "Anomalous scores at or above each, (m,)."
     return len(ranks.values) - ranks.values.searchsorted(ranks.values)
 
-
+# %% ../nbs/learn/02_metrics.ipynb #04df6119
 def _mean_precision(ranks):
     "Mean precision at the anomalous scores."
     if not ranks.has_both:
@@ -151,7 +151,7 @@ def _mean_precision(ranks):
     hits = _hits(ranks)
     return float((hits / (hits + ranks.passed)).mean())
 
-
+# %% ../nbs/learn/02_metrics.ipynb #a2e31258
 def average_precision(
     labels:ArrayLike, # bool, or integers 0 and 1; an array or tensor of any shape
     scores:ArrayLike, # real numbers of the same shape, high for anomalous
@@ -169,7 +169,7 @@ def _best_f1(ranks):
     last_of_best = len(f1) - 1 - f1[::-1].argmax()
     return float(f1[last_of_best]), ranks.values[last_of_best].item()
 
-
+# %% ../nbs/learn/02_metrics.ipynb #9d5cb0c8
 def best_f1(
     labels:ArrayLike, # bool, or integers 0 and 1; an array or tensor of any shape
     scores:ArrayLike, # real numbers of the same shape, high for anomalous
@@ -177,7 +177,7 @@ def best_f1(
     "Largest F1, and the highest threshold that reaches it. Raises ValueError as `auroc` does."
     return _best_f1(_ranks_of('best_f1', labels, scores))
 
-
+# %% ../nbs/learn/02_metrics.ipynb #c4d99cba
 def f1_max(
     labels:ArrayLike, # as in `best_f1`
     scores:ArrayLike, # as in `best_f1`
@@ -212,7 +212,7 @@ def _mean_overlap(ranks, regions, limit):
     region = regions[ranks.order]
     return float((np.bincount(region, gain) / np.bincount(region)).mean())
 
-
+# %% ../nbs/learn/02_metrics.ipynb #2b217c13
 def check_limit(
     who:str, # the function that the message names
     limit:float, # largest false-alarm rate
@@ -223,7 +223,7 @@ def check_limit(
             f'{who}: limit is a false-alarm rate, above 0 and at most 1, not {limit}.'
         )
 
-
+# %% ../nbs/learn/02_metrics.ipynb #b02f670e
 def _check_masks(who, masks):
     "Raise ValueError for masks that cannot have regions."
     if np.ndim(masks) != 3:
@@ -256,7 +256,7 @@ def image_metrics(
         'I-F1max': _best_f1(ranks)[0],
     }
 
-
+# %% ../nbs/learn/02_metrics.ipynb #78023bcf
 def pixel_metrics(
     masks:ArrayLike, # (n, h, w), bool, or integers 0 and 1; an array or tensor
     maps:ArrayLike, # (n, h, w), real numbers, high for anomalous
