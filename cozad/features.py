@@ -74,7 +74,7 @@ def _one_map_more(name, layers, net):
     except ValueError:
         return net
 
-
+# %% ../nbs/learn/03_features.ipynb #db619ed0
 def load_backbone(
     name:str='wide_resnet50_2.tv_in1k', # one of the kinds of names above
     layers:Sequence[int]=(2, 3), # which maps; layer l has stride 2^(l+1)
@@ -94,14 +94,14 @@ def load_backbone(
     backbone.activated = activated
     return backbone
 
-
+# %% ../nbs/learn/03_features.ipynb #3ba8377d
 def backbone_of(
     config:FeatureConfig,
 ) -> Backbone: # frozen, on the CPU
     "The backbone of a configuration. Raises ConnectionError for weights out of reach."
     return load_backbone(config.backbone, config.layers, config.padding, config.activated)
 
-
+# %% ../nbs/learn/03_features.ipynb #aa42f2cf
 def check_options(
     backbone:Backbone,
     config:FeatureConfig, # that should describe it
