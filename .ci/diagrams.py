@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 IMAGES = Path(__file__).resolve().parent.parent/'nbs'/'images'
-MODULES = ['here']
+MODULES = ['here', 'method', 'features', 'learning', 'protocols']
 
 
 def drawings():

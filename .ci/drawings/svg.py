@@ -12,12 +12,9 @@ LIGHT = {
     'grey': '#eeeeec', 'blue': '#dcebf5', 'red': '#fbe6da', 'green': '#d9f0e8',
     'pink': '#f5e6ee', 'yellow': '#fcf0d4', 'white': '#ffffff',
 }
-HEAD = ('<marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
-        'markerHeight="7" orient="auto-start-reverse">'
+HEAD = ('<marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="10" '
+        'markerHeight="10" markerUnits="userSpaceOnUse" orient="auto-start-reverse">'
         f'<path d="M0 0L10 5L0 10z" fill="{LINE}"/></marker>')
-HATCH = ('<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
-         'patternTransform="rotate(45)">'
-         f'<path d="M0 0V6" stroke="{STRONG["red"]}" stroke-width="2"/></pattern>')
 
 
 def number(value):
@@ -94,5 +91,5 @@ class Drawing:
         width, height = self.size
         head = (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
                 f'viewBox="0 0 {width} {height}" role="img" font-family="{FONT}">')
-        rows = [head, f'<title>{escape(self.title)}</title>', f'<defs>{HEAD}{HATCH}</defs>']
+        rows = [head, f'<title>{escape(self.title)}</title>', f'<defs>{HEAD}</defs>']
         return '\n'.join([*rows, *self.parts, '</svg>']) + '\n'
