@@ -57,7 +57,7 @@ def untrained_head(
 # %% ../nbs/learn/04_baselines.ipynb #52b271bf
 DISTANCES_AT_ONCE = 2 ** 22 # distances held in memory at a time: 16 MB
 
-
+# %% ../nbs/learn/04_baselines.ipynb #e6800fb5
 def _mean_distance(x, bank, k, is_bank=False):
     "Mean distance of each row of x (n, dim) to its k nearest rows of bank (m, dim)."
     means = []
@@ -72,7 +72,7 @@ def _mean_distance(x, bank, k, is_bank=False):
             means.append(distances.topk(k, largest=False).values.mean(1))
     return torch.cat(means)
 
-
+# %% ../nbs/learn/04_baselines.ipynb #dc0d383b
 def _share_of(n, share, function):
     "A share of n things as a whole number, at least one."
     if not 0 < share <= 1:
@@ -181,12 +181,12 @@ def _image_patches(features, i, config, device):
     maps = [m.to(device) for m in features[i]]
     return AGGREGATIONS[config.aggregation](maps, config.patch)[0]
 
-
+# %% ../nbs/learn/04_baselines.ipynb #05368c88
 def _thin(n, step):
     "About every `step`-th of n positions, the first and the last among them."
     return torch.linspace(0, n - 1, -(-n // step)).round().long()
 
-
+# %% ../nbs/learn/04_baselines.ipynb #473e8592
 def _thin_grid(h, w, step):
     "Flat positions in a grid of h x w whose rows and columns are both thinned."
     return torch.arange(h * w).view(h, w)[_thin(h, step)][:, _thin(w, step)].flatten()
@@ -211,7 +211,7 @@ class MutualScoring:
 
 MUTUAL_SCORING = MutualScoring() # the default
 
-
+# %% ../nbs/learn/04_baselines.ipynb #ab45f968
 @torch.no_grad()
 def mutual_scores(
     features:Features, # raw maps of test images of one category, at least two
