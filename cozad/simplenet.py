@@ -24,7 +24,7 @@ class Adaptor(nn.Linear):
         super().__init__(dim, dim, bias=False)
         nn.init.xavier_normal_(self.weight, generator=generator)
 
-
+# %% ../nbs/learn/05_simplenet.ipynb #fe9ed3a2
 class Discriminator(nn.Sequential):
     "D of section 4.4: (n, dim) -> (n, 1), high for normal."
 
@@ -124,7 +124,7 @@ def inner_patches(
         )
     return scores[..., ignore_border:h - ignore_border, ignore_border:w - ignore_border]
 
-
+# %% ../nbs/learn/05_simplenet.ipynb #f0156fdb
 def image_scores(
     scores:Tensor, # patch scores, (B, h, w)
     ignore_border:int=0, # rows and columns of patches at the border that do not count
@@ -144,7 +144,7 @@ def _stretch_and_smooth(n, size, sigma):
     columns = F.pad(stretch.T[:, None], (reach, reach), 'reflect')
     return F.conv1d(columns, (kernel / kernel.sum())[None, None])[:, 0].T
 
-
+# %% ../nbs/learn/05_simplenet.ipynb #cb473bb4
 def anomaly_map(
     scores:Tensor, # patch scores, (B, h, w)
     size:int|tuple[int, int]=256, # height and width of the map, pixels
