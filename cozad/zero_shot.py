@@ -4,24 +4,19 @@
 
 # %% auto #0
 __all__ = ['NEIGHBOURS', 'RADIUS', 'KAPPA', 'Weighting', 'STATISTICS', 'SHARE', 'distant_neighbours', 'mean_of_nearest',
-           'confident_knn', 'image_statistics', 'mean_of_highest', 'SourceFit', 'fit_source', 'ZeroShot']
+           'confident_knn', 'image_statistics', 'mean_of_highest', 'SourceFit', 'fit_source', 'ZeroShotHead',
+           'statistics_of', 'ZeroShot']
 
 # %% ../nbs/learn/16_zero_shot.ipynb #580b0c1e
-import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
-import cozad
-from .cache import fingerprint
+from torch import Tensor, nn
 from .confidence import fit_iqr, soft_weights
 from .features import Backbone
-from .files import atomic_write
 from .images import normalise
-from .model import file_bytes
 from .symmetry import mirror_distance
 
 # %% ../nbs/learn/16_zero_shot.ipynb #45d8f714
@@ -149,9 +144,45 @@ def fit_source(
     return SourceFit(tuple(spreads), (scores.mean() - slope * medians.mean()).item(), slope)
 
 # %% ../nbs/learn/16_zero_shot.ipynb #a7cc17d6
-_DAMAGED = (SafetensorError, KeyError, TypeError, ValueError, OSError)
+class ZeroShotHead(nn.Module):
+    "What a model file holds: the units and the line of a source, in the place of a trained head."
+
+    def __init__(
+        self,
+        fit:SourceFit=SourceFit((1., 1.), 0., 1.),
+    ):
+        super().__init__()
+        self.register_buffer('spreads', torch.tensor(fit.spreads))
+        self.register_buffer('line', torch.tensor([fit.intercept, fit.slope]))
+
+    @torch.no_grad()
+    def forward(
+        self,
+        maps:Sequence[Tensor], # one (B, C, h, w) per layer; the last one counts
+        images:Tensor, # (B, 3, H, W) in [0, 1]
+    ) -> Tensor: # (B, H / 8, W / 8) on the CPU
+        "The sum of both statistics of each image, each in its unit."
+        pairs = zip(maps[-1].float().cpu(), images.cpu())
+        statistics = torch.stack([image_statistics(*pair) for pair in pairs])
+        return (statistics / self.spreads.cpu().view(-1, 1, 1)).sum(1)
+
+# %% ../nbs/learn/16_zero_shot.ipynb #c40bf66d
+def _maps_of(backbone, image):
+    "The raw maps of one image, (1, C, h, w) each."
+    device = next(backbone.parameters()).device
+    return backbone(normalise(image.to(device), backbone.mean, backbone.std)[None])
 
 
+@torch.no_grad()
+def statistics_of(
+    backbone:Backbone,
+    image:Tensor, # (3, H, W) in [0, 1]
+) -> Tensor: # (2, H / 8, W / 8) on the CPU
+    "`image_statistics` with the backbone's deepest map."
+    deepest = _maps_of(backbone, image)[-1][0].float().cpu()
+    return image_statistics(deepest, image.cpu())
+
+# %% ../nbs/learn/16_zero_shot.ipynb #2ecb5d81
 class ZeroShot:
     "Scores one image by itself; a source of other products gives the units."
 
@@ -159,13 +190,10 @@ class ZeroShot:
         self,
         backbone:Backbone, # padding='reflect'; activated=True where it can be
         fit:SourceFit,
-        source:Sequence[str]=(), # names of the source categories
-        size:int=256, # pixels along the edge of an image
     ):
         self.backbone = backbone
         self.source_fit = fit
-        self.source = tuple(source)
-        self.size = size
+        self.head = ZeroShotHead(fit)
 
     @classmethod
     def fit(
@@ -177,18 +205,15 @@ class ZeroShot:
         categories = {}
         for name, images in sources.items():
             images = [images[i] for i in range(len(images))]
-            categories[name] = torch.stack([_statistics(backbone, image) for image in images])
-            size = images[0].shape[-1]
-        fitted = fit_source(categories)
-        return cls(backbone, fitted, sorted(sources), size)
+            categories[name] = torch.stack([statistics_of(backbone, image) for image in images])
+        return cls(backbone, fit_source(categories))
 
     def map(
         self,
         image:Tensor, # (3, H, W) in [0, 1]
     ) -> Tensor: # (H / 8, W / 8) on the CPU, high where it is anomalous
         "The sum of both statistics, each in its unit."
-        units = torch.tensor(self.source_fit.spreads).view(-1, 1, 1)
-        return (_statistics(self.backbone, image) / units).sum(0)
+        return self.head(_maps_of(self.backbone, image), image[None])[0]
 
     def score(
         self,
@@ -200,57 +225,9 @@ class ZeroShot:
     def calibrated(
         self,
         image:Tensor, # (3, H, W) in [0, 1]
-    ) -> float: # around 0 for normal images
-        "The same less what a normal image with such a map would score, on one scale for all."
+    ) -> float: # about 1 for normal images
+        "The score over what a normal image with such a map would have, on one scale for all."
         scores = self.map(image)
         median = scores.median().clamp_min(_TINY).log().item()
         expected = self.source_fit.intercept + self.source_fit.slope * median
-        return mean_of_highest(scores).clamp_min(_TINY).log().item() - expected
-
-    def save(
-        self,
-        path:Path|str, # usually ends in .safetensors
-    ) -> Path:
-        "Write everything but the backbone's weights. Nothing is left half-written."
-        about = asdict(self.source_fit) | dict(size=self.size, source=self.source)
-        header = dict(
-            cozad=cozad.__version__, zero_shot=json.dumps(about), backbone=self.backbone.name,
-            weights=fingerprint(self.backbone),
-        )
-        with atomic_write(path) as temporary:
-            spreads = torch.tensor(self.source_fit.spreads)
-            temporary.write_bytes(file_bytes({'spreads': spreads}, header))
-        return Path(path)
-
-    @classmethod
-    def load(
-        cls,
-        path:Path|str, # from `save`
-        backbone:Backbone, # the one that it was fitted with
-    ) -> 'ZeroShot':
-        "Read it again. Raises ValueError for another file or another backbone."
-        try:
-            with safe_open(path, 'pt') as file:
-                header = file.metadata()
-            about = json.loads(header['zero_shot'])
-            source = about.pop('source')
-            size = about.pop('size')
-            spreads = tuple(about.pop('spreads'))
-            fitted = SourceFit(spreads, **about)
-        except _DAMAGED as error:
-            raise ValueError(f"'{path}' is not a zero-shot model of cozad ({error}).") from None
-        if header['weights'] != fingerprint(backbone):
-            raise ValueError(
-                f"'{path}' was fitted with other weights or options than those of "
-                f"'{backbone.name}'; load the backbone that it names, {header['backbone']}."
-            )
-        return cls(backbone, fitted, source, size)
-
-
-@torch.no_grad()
-def _statistics(backbone, image):
-    "`image_statistics` of one image, on the CPU."
-    device = next(backbone.parameters()).device
-    pixels = normalise(image.to(device), backbone.mean, backbone.std)
-    deepest = backbone(pixels[None])[-1][0].cpu()
-    return image_statistics(deepest.float(), image.cpu())
+        return mean_of_highest(scores).clamp_min(_TINY).item() / math.exp(expected)
