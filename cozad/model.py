@@ -18,21 +18,32 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 import cozad
 from .cache import fingerprint
-from .config import Config
+from .config import Config, method_name
 from .digests import TrainingImages, from_text
 from .features import Backbone, check_options
 from .files import UNREADABLE, atomic_write
 from .simplenet import Head
+from .zero_shot import ZeroShotHead
 
 # %% ../nbs/reference/29_model.ipynb #c06a58da
 @dataclass
 class Model:
     "A trained head and what it needs to be used again."
-    head:Head
+    head:Head|ZeroShotHead
     config:Config
     source:dict[str, list[str]] # name of a set: categories that the head was trained on
     weights:str # fingerprint of the backbone that made the features
     images:TrainingImages=TrainingImages() # that the head has learned from; by default not known
+
+    @property
+    def is_zero_shot(self) -> bool:
+        "Whether it compares an image with itself, and only takes units from the source."
+        return isinstance(self.head, ZeroShotHead)
+
+    @property
+    def method(self) -> str: # such as 'CoZAD' or 'ZeroShot'
+        "How it is called in tables."
+        return 'ZeroShot' if self.is_zero_shot else method_name(self.config)
 
 # %% ../nbs/reference/29_model.ipynb #c06a58db
 def check_backbone(
@@ -48,6 +59,9 @@ def check_backbone(
         )
 
 # %% ../nbs/reference/29_model.ipynb #61112d90
+_TRAINED, _ZERO_SHOT = 'trained', 'zero_shot' # kinds of heads; only the second is written down
+
+
 def file_bytes(
     tensors:dict[str, Tensor], # on the CPU, contiguous
     header:dict[str, str], # everything that is no tensor, as text
@@ -70,6 +84,8 @@ def model_content(
         cozad=cozad.__version__, config=json.dumps(asdict(model.config)),
         source=json.dumps(model.source), weights=model.weights, **model.images.to_header(),
     )
+    if model.is_zero_shot:
+        header['kind'] = _ZERO_SHOT
     state = model.head.state_dict()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     return tensors, header
@@ -128,12 +144,13 @@ _RULES:Rules = {
     'config': (lambda text: isinstance(json.loads(text), dict), 'JSON with names and values'),
     'source': (_lists_names, 'JSON of names of sets, each with a list of categories'),
     'weights': (bool, 'the fingerprint of a backbone'),
+    'kind': (lambda text: text in (_TRAINED, _ZERO_SHOT), f'{_TRAINED} or {_ZERO_SHOT}'),
     **dict.fromkeys(
         ('trained_on', 'adapted_to'),
         (lambda text: isinstance(from_text(text), list), 'digests of 8 bytes each, in base64'),
     ),
 }
-_NOT_KNOWN = dict(trained_on='', adapted_to='') # to older versions
+_NOT_KNOWN = dict(trained_on='', adapted_to='', kind=_TRAINED) # to older versions
 
 
 def read_model_file(
@@ -154,11 +171,24 @@ def read_model_file(
                          'file again from where it came from, or make it anew.') from None
 
 
-def _check_weights(path, tensors, config):
-    "Raise ValueError for weights that are not those of a head."
+def _empty_head(tensors, config, kind):
+    "A head of this kind, as large as the tensors and the configuration say."
+    if kind == _ZERO_SHOT:
+        return ZeroShotHead()
     first = tensors.get('adaptor.weight', torch.empty(0))
+    return Head(max(1, len(first)) if first.ndim else 1, config.hidden)
+
+
+_LEAST = { # tensors that have a limit: whether they keep to it, and that in words
+    'discriminator.1.running_var': (lambda values: (values >= 0).all(), 'at least 0'),
+    'spreads': (lambda values: (values > 0).all(), 'above 0'),
+}
+
+
+def _check_weights(path, tensors, config, kind):
+    "Raise ValueError for weights that are not those of a head."
     with torch.device('meta'): # shapes only, so that a wrong number takes no memory
-        expected = Head(max(1, len(first)) if first.ndim else 1, config.hidden).state_dict()
+        expected = _empty_head(tensors, config, kind).state_dict()
     for name in sorted(expected | tensors):
         if name not in expected or name not in tensors:
             raise wrong_entry(path, name, 'is missing' if name in expected else 'is not known')
@@ -167,8 +197,9 @@ def _check_weights(path, tensors, config):
             raise wrong_entry(path, name, f'must have the shape {shape}, as the others have it')
         if tensors[name].dtype != expected[name].dtype or not tensors[name].isfinite().all():
             raise wrong_entry(path, name, f'must be finite numbers, as {expected[name].dtype}')
-    if not (tensors['discriminator.1.running_var'] >= 0).all():
-        raise wrong_entry(path, 'discriminator.1.running_var', 'must be at least 0')
+    for name, (allows, in_words) in _LEAST.items():
+        if name in tensors and not allows(tensors[name]):
+            raise wrong_entry(path, name, f'must be {in_words}')
 
 
 def _build_model(path, about, tensors):
@@ -176,13 +207,14 @@ def _build_model(path, about, tensors):
     if 'config' not in about:
         raise ValueError(f"'{path}' is not a model of cozad: its header has no entry config.")
     check_entries(path, _NOT_KNOWN | about, _RULES)
+    kind = about.get('kind', _TRAINED)
     try:
         config = Config.from_dict(json.loads(about['config']))
     except UNREADABLE as error:
         why = f'cannot be used ({str(error).rstrip(".")})'
         raise wrong_entry(path, 'config', why) from None
-    _check_weights(path, tensors, config)
-    head = Head(tensors['adaptor.weight'].shape[0], config.hidden)
+    _check_weights(path, tensors, config, kind)
+    head = _empty_head(tensors, config, kind)
     head.load_state_dict(tensors)
     images = TrainingImages.from_header(about)
     return Model(head.eval(), config, json.loads(about['source']), about['weights'], images)
