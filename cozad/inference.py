@@ -24,7 +24,7 @@ from .folded import inference_head
 from .ignored_region import WHOLE, Regions, ignored_patches, leave_out
 from .images import height_and_width, normalise, open_image, to_tensor
 from .model import Model, check_backbone
-from .simplenet import image_scores
+from .simplenet import image_scores, inner_patches
 from .threshold import Threshold, novelty
 from cozad.tiling import (
     PatchScale,
@@ -34,6 +34,7 @@ from cozad.tiling import (
     patch_pitch,
     tile_grid,
 )
+from .zero_shot import SHARE, mean_of_highest
 
 # %% ../nbs/reference/32_inference.ipynb #68b26696
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class ScoringPipeline:
     "A model and its backbone, ready to score images."
     model:Model # trained
     backbone:Backbone # whose weights the model was trained with
-    head:nn.Module # raw maps -> patch scores (B, h, w)
+    head:nn.Module # raw maps, of a zero-shot model images as well -> patch scores (B, h, w)
     device:torch.device # where backbone and head are
     regions:Regions=WHOLE # tiles, and what is ignored
     layout:TileLayout|None=None # of a tile, if there are tiles
@@ -53,6 +54,11 @@ class ScoringPipeline:
             return None
         stride = self.model.config.size // self.layout.side
         return PatchScale(stride, patch_pitch(self.regions.tiling, self.layout))
+
+    @property
+    def share(self) -> float|None: # None: the score of an image is its largest patch, Eq. 17
+        "The part of an image's patches, the highest, whose mean is its score."
+        return SHARE if self.model.is_zero_shot else None
 
 
 def _tile_layout(config, shapes, tiling):
@@ -67,6 +73,19 @@ def _tile_layout(config, shapes, tiling):
     return layout
 
 
+def _ready_head(model, shapes, tiling):
+    "The head as it is called for images. Raises ValueError for a zero-shot model with tiles."
+    if not model.is_zero_shot:
+        config = model.config
+        return inference_head(model.head, shapes, config.aggregation, config.patch)
+    if tiling is not None:
+        raise ValueError(
+            'A zero-shot model compares the parts of a whole picture with each other, and a tile '
+            'shows one part of it; leave the tiles out.'
+        )
+    return model.head
+
+
 @torch.no_grad()
 def assemble_pipeline(
     model:Model, # trained
@@ -79,8 +98,8 @@ def assemble_pipeline(
     config = model.config
     blank = torch.zeros(1, 3, *height_and_width(config.size), device=device)
     shapes = [layer.shape[1:] for layer in backbone(blank)]
+    head = _ready_head(model, shapes, regions.tiling)
     layout = regions.tiling and _tile_layout(config, shapes, regions.tiling)
-    head = inference_head(model.head, shapes, config.aggregation, config.patch)
     return ScoringPipeline(model, backbone, head.to(device), device, regions, layout)
 
 # %% ../nbs/reference/32_inference.ipynb #b10b0f6d
@@ -93,6 +112,7 @@ class PipelineOutput:
     sizes:Sequence[tuple[int, int]] # height and width of each image, pixels
     sources:Sequence[Path|Image.Image] # the file, or the opened image itself
     scale:PatchScale|None=None # of pictures in tiles
+    share:float|None=None # of the pipeline
 
 
 class _Row(NamedTuple):
@@ -123,7 +143,8 @@ def _score_pixels(pipeline, images):
     pixels = torch.stack([to_tensor(image, size) for image in images]).to(pipeline.device)
     maps = backbone(normalise(pixels, backbone.mean, backbone.std))
     features = torch.cat([layer.mean((2, 3)) for layer in maps], 1)
-    return pipeline.head(maps).cpu(), features.cpu(), pixels.mean((2, 3)).cpu()
+    inputs = (maps, pixels) if pipeline.model.is_zero_shot else (maps,)
+    return pipeline.head(*inputs).cpu(), features.cpu(), pixels.mean((2, 3)).cpu()
 
 
 def _score_tiles(pipeline, image, bar):
@@ -177,7 +198,7 @@ def _score_batch(pipeline, images, unreadable, bar):
     return [_Row(*values) for values in rows]
 
 
-def _as_output(rows, scale):
+def _as_output(rows, pipeline):
     "Rows as one output. Raises ValueError for a score that is not finite."
     for row in rows:
         if not row.patches.isfinite().all():
@@ -190,7 +211,7 @@ def _as_output(rows, scale):
     means = torch.stack(features), torch.stack(colours)
     if len({scores.shape for scores in patches}) == 1:
         patches = torch.stack(patches)
-    return PipelineOutput(patches, *means, sizes, sources, scale)
+    return PipelineOutput(patches, *means, sizes, sources, pipeline.scale, pipeline.share)
 
 # %% ../nbs/reference/32_inference.ipynb #b10b0f6f
 @torch.no_grad()
@@ -215,7 +236,7 @@ def run_pipeline(
     if not rows:
         reasons = list((unreadable or {}).values())
         raise ValueError(reasons[0] if reasons else 'There is no image to score.')
-    return _as_output(rows, pipeline.scale)
+    return _as_output(rows, pipeline)
 
 # %% ../nbs/reference/32_inference.ipynb #d2c32d98
 DOMAIN_IMAGES = 32 # calibration images whose means a threshold keeps, at most
@@ -252,7 +273,10 @@ def output_scores(
     output:PipelineOutput, # of n images
     config:Config, # of the model
 ) -> list[float]: # n
-    "The score of each image, the largest of its patches, Eq. 17."
+    "The score of each image: its largest patch, Eq. 17, or the mean of the output's share."
+    if output.share is not None:
+        inner = [inner_patches(p, config.ignore_border) for p in output.patches]
+        return [mean_of_highest(p, output.share).item() for p in inner]
     if isinstance(output.patches, Tensor):
         return image_scores(output.patches, config.ignore_border).tolist()
     return [image_scores(p[None], config.ignore_border).item() for p in output.patches]
@@ -263,7 +287,7 @@ def make_detections(
     config:Config, # of the model
     threshold:Threshold|None,
 ) -> list[Detection]: # n
-    "Image scores by Eq. 17, and what the threshold makes of them."
+    "Image scores, and what the threshold makes of them."
     scores = output_scores(output, config)
     novelties = output_novelty(output, threshold).tolist()
     rows = zip(output.sources, scores, output.patches, output.sizes, novelties)
