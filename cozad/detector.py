@@ -194,7 +194,7 @@ class Detector(_TrainedDetector):
     def load(
         cls,
         path:Path|str, # from `save`, or from `save_model`
-        backbone:Backbone|None=None, # by default the one that the file names; moved to `device`
+        backbone:Backbone|str|None=None, # or its name; by default what the file names, if no code
         device:torch.device|str|None=None, # by default where `backbone` is, or `default_device()`
     ) -> 'Detector':
         "Read a detector. Raises ValueError for another file, a newer one, or another backbone."

@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'DetectorContents', 'threshold_to_json', 'threshold_from_json', 'check_entry', 'write_detector',
-           'read_regions', 'read_detector']
+           'read_regions', 'backbone_for', 'read_detector']
 
 # %% ../nbs/reference/34_detector_file.ipynb #2f831cd3
 import base64
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 import torch
 from PIL import Image
+from .config import Config
 from .features import Backbone, backbone_of
 from .files import UNREADABLE, atomic_write
 from .ignored_region import WHOLE, Regions
@@ -28,6 +30,7 @@ from cozad.model import (
     read_model_file,
     wrong_entry,
 )
+from .networks import check_named_by_file
 from .runtime import default_device
 from .threshold import Threshold
 
@@ -224,9 +227,23 @@ def _check_width(path, model, threshold):
         raise wrong_entry(path, 'detector.threshold.domain', f'must have {dim} columns')
 
 
+def backbone_for(
+    path:Path|str, # of a model file
+    config:Config, # that it holds
+    given:Backbone|str|None=None, # by the user; a name is loaded with the options of `config`
+) -> Backbone:
+    "What the user gave, or else what the file names. Raises ValueError for a name to be given."
+    if isinstance(given, Backbone):
+        return given
+    if given is None:
+        check_named_by_file(config.backbone, path)
+        return backbone_of(config)
+    return backbone_of(replace(config, backbone=given))
+
+
 def read_detector(
     path:Path|str, # from `write_detector` or `save_model`
-    backbone:Backbone|None=None, # by default the one that the file names; moved to `device`
+    backbone:Backbone|str|None=None, # or its name; by default what the file names, if no code
     device:torch.device|str|None=None, # by default where `backbone` is, or `default_device()`
 ) -> DetectorContents:
     "Read a detector file. Raises ValueError for another file, a newer one, or another backbone."
@@ -235,10 +252,9 @@ def read_detector(
     threshold = threshold_from_json(entry.get('threshold'))
     _check_width(path, model, threshold)
     if device is None:
-        device = next(backbone.parameters()).device if backbone else default_device()
-    if backbone is None:
-        backbone = backbone_of(model.config)
-    backbone = backbone.to(device)
+        is_loaded = isinstance(backbone, Backbone)
+        device = next(backbone.parameters()).device if is_loaded else default_device()
+    backbone = backbone_for(path, model.config, backbone).to(device)
     _check_normalisation(path, entry, backbone)
     model.head.to(device)
     rest = entry.get('rate', .05), entry.get('held_back')

@@ -22,6 +22,7 @@ from .ignored_region import WHOLE, Regions
 from .images import Sample, height_and_width, to_tensor
 from .inference import ScoringPipeline, assemble_pipeline
 from .model import Model
+from .networks import check_named_by_file
 from .pixels import open_image
 from .runtime import default_device, make_generator
 from .threshold import Threshold
@@ -75,6 +76,8 @@ class DetectorParts(BaseEstimator):
         model = getattr(self, 'model_', self.model)
         config = model.config if model else self.config or Config()
         name = self.backbone or config.backbone
+        if name not in (self.backbone, getattr(self.config, 'backbone', None)):
+            check_named_by_file(name, 'The model')
         key = (name, config.layers, config.padding, config.activated)
         if getattr(self, '_backbone_key', None) != key:
             self._loaded_backbone = load_backbone(*key).to(default_device())

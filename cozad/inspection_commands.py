@@ -21,11 +21,11 @@ import pandas as pd
 import typer
 from cozad.commands import (
     Device,
+    LoadOptions,
     ModelFile,
     OutModel,
     TrainOptions,
     chosen_backbone,
-    chosen_device,
     chosen_method,
 )
 from .config import method_name
@@ -167,9 +167,8 @@ class OutputOptions:
         return ResultFiles(self.masks, self.maps, self.boxes, self.min_area)
 
 
-def _begin_prediction(model, regions, threshold, device):
-    "The detector of a file, with what was given in place of what is stored."
-    detector = Detector.load(model, device=chosen_device(device))
+def _begin_prediction(detector, regions, threshold):
+    "A detector from its file, with what was given in place of what is stored."
     stored = detector.regions_in_use
     asked_for = regions.over(stored)
     if asked_for.to_json() != stored.to_json():
@@ -255,7 +254,7 @@ def predict_command(
     threshold:ThresholdOptions,
     regions:RegionOptions,
     output:OutputOptions,
-    device:Device=None,
+    loading:LoadOptions,
 ) -> None:
     """Predict with MODEL which images of PATHS are anomalous.
 
@@ -272,7 +271,7 @@ def predict_command(
     if (is_stream or is_film) and (wanted.needs_threshold or wanted.maps):
         raise ValueError('--masks, --maps and --boxes are for images and folders.')
     usable_folder(output.out)
-    detector = _begin_prediction(model, regions, threshold, device)
+    detector = _begin_prediction(loading.detector(model), regions, threshold)
     if is_stream:
         table = _predict_stream(detector, output)
     elif is_film:
