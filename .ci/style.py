@@ -100,6 +100,8 @@ def check(file):
             tree = ast.parse(source)
             for line, sentence in findings(tree, exported):
                 yield f'{name} cell {number}, line {line}: {sentence}'
+            if exported and FOLDED.search(source):
+                yield f'{name} cell {number}: an exported cell is not folded'
             if FLAGGED.search(source) and any(isinstance(node, IMPORTS) for node in tree.body):
                 yield f'{name} cell {number}: an import, which building the site would run'
         for number in wrongly_folded(file):

@@ -32,7 +32,7 @@ class FeatureConfig:
         object.__setattr__(self, 'size', _edge_or_two(self.size))
         _check(self)
 
-
+# %% ../nbs/learn/10_config.ipynb #bb118823
 @dataclass(frozen=True)
 class HeadConfig:
     "The head: adaptor G and discriminator D."
@@ -99,7 +99,7 @@ class MetaConfig:
     def __post_init__(self):
         _check(self)
 
-
+# %% ../nbs/learn/10_config.ipynb #16346b2a
 @dataclass(frozen=True)
 class TrainingConfig:
     "Length and rates of training, and the seed."
@@ -153,7 +153,7 @@ def _is_size(size):
     edges = size if isinstance(size, tuple) else (size,)
     return len(edges) <= 2 and _are_counts(edges)
 
-
+# %% ../nbs/learn/10_config.ipynb #1a0851bd
 _TRUTHS = (
     'rotations', 'activated', 'literal', 'contrastive', 'other_images', 'data_weights', 'hard',
     'model_weights', 'meta', 'outer_contrastive',
@@ -161,6 +161,8 @@ _TRUTHS = (
 _COUNTS = ('hidden', 'contrast_patches', 'inner_steps', 'tasks', 'epochs', 'batch_size')
 _RATES = ('temperature', 'inner_lr', 'lr_adaptor', 'lr_discriminator')
 _AMOUNTS = ('sigma', 'sigma_contrast', 'lambda_cont', 'kappa', 'gamma', 'lambda_0', 'map_sigma')
+
+# %% ../nbs/learn/10_config.ipynb #c9a992f9
 _RULES = { # field: what is allowed, as a function and in words
     'backbone': (lambda value: isinstance(value, str) and value, 'a name'),
     'layers': (
@@ -197,7 +199,7 @@ _RULES = { # field: what is allowed, as a function and in words
     ),
 }
 
-
+# %% ../nbs/learn/10_config.ipynb #4d552c7f
 def check_setting(
     name:str, # of a field
     value:object, # that it should get
@@ -207,7 +209,7 @@ def check_setting(
     if not allowed(value):
         raise ValueError(f'Config: {name} is {value!r}, but it must be {in_words}.')
 
-
+# %% ../nbs/learn/10_config.ipynb #93b5c0b6
 def _check(config):
     "Raise ValueError for a field with a value that cannot work."
     for field in fields(config):
@@ -218,7 +220,10 @@ def _check(config):
 # %% ../nbs/learn/10_config.ipynb #c3c5d6bb
 SIMPLENET = dict(contrastive=False, data_weights=False, model_weights=False, meta=False) # all off
 
+_RENAMED = {'rim': 'ignore_border'} # field of an older version: today's name
+_LATER = {'padding': 'zeros', 'activated': False, 'bits': None} # what older versions did
 
+# %% ../nbs/learn/10_config.ipynb #1435a6b7
 @dataclass(frozen=True)
 class Config(
     ScoringConfig, TrainingConfig, MetaConfig, WeightConfig, LossConfig, HeadConfig, FeatureConfig,
@@ -254,10 +259,6 @@ class Config(
             name: value for name, value in asdict(self).items()
             if name not in _LATER or value != _LATER[name]
         }
-
-
-_RENAMED = {'rim': 'ignore_border'} # field of an older version: today's name
-_LATER = {'padding': 'zeros', 'activated': False, 'bits': None} # what older versions did
 
 # %% ../nbs/learn/10_config.ipynb #23bf7da4
 _CONFIDENCE = { # data_weights, model_weights: words
