@@ -25,7 +25,7 @@ from .config import Config
 from .images import data_uri, height_and_width, open_image, thumbnail
 from .names import figure_text, path_text
 from .simplenet import anomaly_map
-from .threshold import Threshold, ThresholdWarning
+from .threshold import OTHER_PRODUCTS, Threshold, ThresholdWarning
 from .tiling import PatchScale, full_map, small_map
 
 # %% ../nbs/use/02_detection.ipynb #64d2c4a1
@@ -234,6 +234,11 @@ def warn_if_unreliable(
         message = (
             'There is no threshold, so there are scores but no predictions: '
             'calibrate(normal_images) sets one.'
+        )
+    elif detections[0].threshold.how == OTHER_PRODUCTS:
+        message = (
+            'The threshold comes from other products, and may be far too high or too low for this '
+            'one. Trust the order of the scores; calibrate(normal_images) sets a threshold.'
         )
     elif median > NOVELTY_LIMIT:
         message = _domain_message(detections, median)

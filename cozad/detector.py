@@ -7,7 +7,7 @@ __all__ = ['Detector']
 
 # %% ../nbs/use/03_detector.ipynb #526f8f59
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,9 @@ from cozad.inference import (
 from .model import Model
 from .normal_images import list_normal_images
 from .pixels import training_bits
-from .threshold import threshold_from_labels, threshold_from_normals
+from .threshold import check_rate, threshold_from_labels, threshold_from_normals
 from .training import adapt_head, train_head
+from .zero_shot_detector import ZERO_SHOT, fit_zero_shot
 
 # %% ../nbs/use/03_detector.ipynb #d59ca082
 class _TrainedDetector(OutlierMixin, DetectorParts):
@@ -155,6 +156,26 @@ class Detector(_TrainedDetector):
         bits = config.bits or training_bits(images)
         return replace(config, layers=backbone.layers, backbone=name, bits=bits, **options)
 
+    @classmethod
+    def zero_shot(
+        cls,
+        sources:Mapping[str, Any], # name of another product -> its normal images: see `list_images`
+        backbone:Backbone|str|None=None, # or its name; by default the one of the config
+        config:Config=ZERO_SHOT, # size and bits of images; border and maps of the backbone
+        rate:float=.05, # of false alarms, on average over products like those of the source
+        progress:bool=True, # a bar in a terminal or notebook
+    ) -> 'Detector':
+        "For a product without images: normal images of others give the units. Raises ValueError."
+        check_rate(rate)
+        detector = cls(backbone=backbone, config=config, rate=rate)
+        categories = {name: list_normal_images(images) for name, images in sources.items()}
+        every = [image for images in categories.values() for image in images]
+        loaded = detector.backbone_in_use()
+        config = detector._training_config(loaded, every)
+        model, detector.threshold_ = fit_zero_shot(categories, loaded, config, rate, progress)
+        detector.model_ = model
+        return detector
+
     def few_shot(
         self,
         images:Any, # a few normal ones of a new product: see `list_images`
@@ -163,6 +184,9 @@ class Detector(_TrainedDetector):
     ) -> 'Detector': # a new one, without a threshold
         "Adapt by Eq. 11. Warns for a head that was trained without meta-learning."
         model = self.pipeline_in_use().model
+        if model.is_zero_shot:
+            raise ValueError('A zero-shot detector has nothing to adapt; with five normal images '
+                             'of the product or more, fit(images) trains a detector of its own.')
         backbone = self.backbone_in_use()
         if steps and not model.config.meta:
             warnings.warn(

@@ -220,9 +220,10 @@ def _check_normalisation(path, entry, backbone):
         )
 
 
-def _check_width(path, model, threshold):
+def _check_width(path, model, backbone, threshold):
     "Raise ValueError when the calibration images have features of another length."
-    dim = model.head.adaptor.weight.shape[0]
+    is_trained = not model.is_zero_shot
+    dim = model.head.adaptor.weight.shape[0] if is_trained else sum(backbone.channels)
     if threshold is not None and threshold.domain is not None and threshold.domain.shape[1] != dim:
         raise wrong_entry(path, 'detector.threshold.domain', f'must have {dim} columns')
 
@@ -250,11 +251,11 @@ def read_detector(
     model = load_model(Path(path))
     entry = _read_entry(path)
     threshold = threshold_from_json(entry.get('threshold'))
-    _check_width(path, model, threshold)
     if device is None:
         is_loaded = isinstance(backbone, Backbone)
         device = next(backbone.parameters()).device if is_loaded else default_device()
     backbone = backbone_for(path, model.config, backbone).to(device)
+    _check_width(path, model, backbone, threshold)
     _check_normalisation(path, entry, backbone)
     model.head.to(device)
     rest = entry.get('rate', .05), entry.get('held_back')

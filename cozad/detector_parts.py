@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 from .cache import extract
-from .config import Config, method_name
+from .config import Config
 from .extraction import Features, default_batch_size, extract_to_memory
 from .features import Backbone, load_backbone
 from .ignored_region import WHOLE, Regions
@@ -102,7 +102,7 @@ class DetectorParts(BaseEstimator):
         model = self.model_in_use
         sources = [f"{name}: {', '.join(parts)}" for name, parts in model.source.items()]
         bits = f', images of {model.config.bits} bits' if model.config.bits else ''
-        return (f'Detector: {method_name(model.config)} with backbone {model.config.backbone}'
+        return (f'Detector: {model.method} with backbone {model.config.backbone}'
                 f'{bits}, trained on {"; ".join(sources)}; '
                 f'{self.threshold_in_use or "no threshold"}')
 
