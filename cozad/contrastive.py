@@ -26,11 +26,12 @@ def _holds(
 
 
 def _directions(z):
-    "The embeddings at length 1. Raises ValueError for a row of zeros."
+    "The embeddings at length 1. Raises ValueError for a row of length 0 or infinity."
     length = z.norm(dim=-1, keepdim=True)
-    if _holds(lambda: (length == 0).any()):
+    if _holds(lambda: ((length == 0) | length.isinf()).any()):
         raise ValueError(
-            'An embedding is all zeros and has no direction to compare; look for where it arose.'
+            'An embedding is all zeros, or too long for its type of number, and has no direction '
+            'to compare; look for where it arose.'
         )
     return z / length
 
