@@ -19,14 +19,14 @@ MASK_FOLDERS = ( # names of folders with masks, in any case
     'masks', 'mask', 'ground_truth', 'groundtruth', 'ground-truth', 'ground truth', 'gt',
 )
 _WORD = r'(?:masks?|gt|ground[-_ ]?truth|labels?|seg(?:mentation)?)'
-_ENDED = re.compile(rf'(.+?)[-_. ]{_WORD}(?:[-_. ]?(\d{{1,4}}))?', re.IGNORECASE)
-_BEGUN = re.compile(rf'{_WORD}[-_. ](.+)', re.IGNORECASE)
+_WITH_SUFFIX = re.compile(rf'(.+?)[-_. ]{_WORD}(?:[-_. ]?(\d{{1,4}}))?', re.IGNORECASE)
+_WITH_PREFIX = re.compile(rf'{_WORD}[-_. ](.+)', re.IGNORECASE)
 _NUMBERED = re.compile(r'(.+)[-_. ]\d{1,4}')
 
 
 class CalledAfter(NamedTuple):
     "To which image a mask belongs."
-    form:str # 'same', 'ended', 'begun', 'several' or 'numbered'
+    form:str # 'same', 'suffix', 'prefix', 'several' or 'numbered'
     image:str # the image's name, with or without its suffix
 
 
@@ -37,13 +37,13 @@ def called_after(
     "The image after which a mask is called; None if there is none."
     if stem in images:
         return CalledAfter('same', stem)
-    ended = _ENDED.fullmatch(stem)
-    base = ended[1] if ended else stem
-    if ended and base in images:
-        return CalledAfter('several' if ended[2] else 'ended', base)
-    begun = _BEGUN.fullmatch(stem)
-    if begun and begun[1] in images:
-        return CalledAfter('begun', begun[1])
+    suffixed = _WITH_SUFFIX.fullmatch(stem)
+    base = suffixed[1] if suffixed else stem
+    if suffixed and base in images:
+        return CalledAfter('several' if suffixed[2] else 'suffix', base)
+    prefixed = _WITH_PREFIX.fullmatch(stem)
+    if prefixed and prefixed[1] in images:
+        return CalledAfter('prefix', prefixed[1])
     numbered = _NUMBERED.fullmatch(base)
     if numbered and numbered[1] in images:
         return CalledAfter('numbered', numbered[1])
@@ -91,7 +91,7 @@ def match_masks(
 def _masks_of(by_stem, by_name):
     "One mask of the first form that there is, and all that are several."
     single = []
-    for form in ('ended', 'same', 'begun'):
+    for form in ('suffix', 'same', 'prefix'):
         single += by_stem[form] + by_name[form]
     several = _one_per_stem(by_stem['several'] + by_name['several'])
     numbered = _one_per_stem(by_stem['numbered'] + by_name['numbered'])
@@ -132,8 +132,8 @@ def split_masks(
     names = image_names(files)
     masks = []
     for file in files:
-        ended = _AMONG_IMAGES.fullmatch(file.stem)
-        if ended and ended[1] in names:
+        suffixed = _AMONG_IMAGES.fullmatch(file.stem)
+        if suffixed and suffixed[1] in names:
             masks.append(file)
     known = set(masks)
     return [file for file in files if file not in known], masks
