@@ -14,8 +14,9 @@ from typing import NamedTuple
 from .files import UNREADABLE
 from .image_files import list_files, list_folders
 from .images import Sample, open_mask
-from .masks import match_masks, one_or_several
+from .masks import mask_files, match_masks, one_or_several
 from cozad.readers import (
+    check_inside,
     existing_folder,
     find_categories,
     folder_name,
@@ -58,11 +59,14 @@ def _visa_samples(table, example):
     place = table.parent.parent
     try:
         with table.open(newline='', encoding='utf-8-sig') as lines:
-            return [_visa_sample(place, row) for row in csv.DictReader(lines)]
+            samples = [_visa_sample(place, row) for row in csv.DictReader(lines)]
     except UNREADABLE as e:
         raise ValueError(
             f'{table} needs the columns object,split,label,image,mask, and rows such as '
             f'candle,train,normal,{example},') from e
+    for sample in samples:
+        check_inside(table, place, (sample.path, *mask_files(sample.mask)))
+    return samples
 
 
 def _visa_sample(place, row):

@@ -21,7 +21,7 @@ from torch import nn
 from tqdm.auto import tqdm
 from .extraction import Features, default_batch_size, map_batches, prefetch_images
 from .features import Backbone
-from .files import cache_dir
+from .files import cache_dir, naming, reserve
 from .images import Sample, load_image
 from .pixels import has_transparency
 
@@ -127,7 +127,9 @@ def _decoded(samples, size, backbone):
 def _new_array(path, images, maps):
     "A half-precision array in a file, for the maps of one layer."
     shape = (images, *maps.shape[1:])
-    return np.lib.format.open_memmap(path, 'w+', 'float16', shape)
+    array = np.lib.format.open_memmap(path, 'w+', 'float16', shape)
+    reserve(path)
+    return array
 
 
 def _write_maps(backbone, samples, manifest, folder, progress):
@@ -166,10 +168,11 @@ def _compute(backbone, samples, manifest, folder, progress):
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix='.unfinished-'))
     try:
-        _write_maps(backbone, samples, manifest, temporary, progress)
-        checksums = {file.name: _checksum(file) for file in sorted(temporary.glob('*'))}
-        content = json.dumps(manifest | dict(checksums=checksums))
-        (temporary/'manifest.json').write_text(content)
+        with naming(folder):
+            _write_maps(backbone, samples, manifest, temporary, progress)
+            checksums = {file.name: _checksum(file) for file in sorted(temporary.glob('*'))}
+            content = json.dumps(manifest | dict(checksums=checksums))
+            (temporary/'manifest.json').write_text(content)
         states = _file_states(sorted(temporary.glob('*')))
         if not is_new:
             shutil.rmtree(folder, ignore_errors=True)

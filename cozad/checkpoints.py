@@ -11,6 +11,7 @@ import io
 import pickle
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from textwrap import shorten
 import torch
 from torch import Tensor
 import cozad
@@ -179,7 +180,7 @@ def load_checkpoint(
     try:
         return _restored(content, state, len(features.samples))
     except _DAMAGED as error:
-        why = ' '.join(str(error).split()) # of PyTorch, in several lines
+        why = shorten(str(error), 160, placeholder=' …') # PyTorch names every tensor
         raise _damaged(path, f'its state does not fit ({why})') from None
 
 

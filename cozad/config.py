@@ -151,7 +151,8 @@ def _are_counts(values):
 
 def _is_size(size):
     edges = size if isinstance(size, tuple) else (size,)
-    return len(edges) <= 2 and _are_counts(edges)
+    are_whole = len(edges) <= 2 and _are_counts(edges)
+    return are_whole and min(edges) >= 16 and max(edges) <= 8192
 
 # %% ../nbs/learn/10_config.ipynb #1a0851bd
 _TRUTHS = (
@@ -169,7 +170,7 @@ _RULES = { # field: what is allowed, as a function and in words
         lambda value: isinstance(value, tuple) and _are_counts(value),
         'one or several whole numbers above 0, such as (2, 3)',
     ),
-    'size': (_is_size, 'a whole number above 0, or a height and a width'),
+    'size': (_is_size, '16 to 8192 pixels, or a height and a width of these'),
     'bits': (lambda value: value is None or value in range(8, 17), '8 to 16, or None'),
     'aggregation': (lambda value: value in ('concat', 'simplenet'), "'concat' or 'simplenet'"),
     'patch': (lambda value: _is_whole(value, 1) and value % 2, 'an odd whole number above 0'),
@@ -216,6 +217,9 @@ def _check(config):
         check_setting(field.name, getattr(config, field.name))
     if getattr(config, 'rotations', False) and not isinstance(config.size, int):
         raise ValueError('Config: rotations turn a rectangle on its side; take a square size.')
+    if ':' not in getattr(config, 'backbone', ':') and max(config.layers) > 5:
+        raise ValueError(f'Config: layers is {config.layers}, but the networks of timm have layers '
+                         '1 to 5, of strides 4 to 64; (2, 3) is usual.')
 
 # %% ../nbs/learn/10_config.ipynb #c3c5d6bb
 SIMPLENET = dict(contrastive=False, data_weights=False, model_weights=False, meta=False) # all off

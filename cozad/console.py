@@ -6,6 +6,7 @@
 __all__ = ['BAD_INPUT', 'tolerate', 'show', 'with_frames', 'with_plain_errors']
 
 # %% ../nbs/reference/04_console.ipynb #27ba9aaf
+import errno
 import functools
 import os
 import re
@@ -73,6 +74,24 @@ def with_frames() -> Iterator[None]:
             os.environ[_DEBUG] = before
 
 
+_NO_ACCESS = 'change its permissions, or name another place'
+_NO_ROOM = 'free some space, or name another place; what was complete before still is'
+_WAYS_OUT = { # number of an error of the system: what to do
+    errno.EACCES: _NO_ACCESS, errno.EPERM: _NO_ACCESS, errno.EROFS: 'name another place',
+    errno.ENOSPC: _NO_ROOM, errno.EDQUOT: _NO_ROOM, errno.EFBIG: _NO_ROOM,
+    errno.ENOENT: 'check the name', errno.ENAMETOOLONG: 'choose a shorter name',
+}
+
+
+def _in_words(error):
+    "An error as a sentence: of the system's errors the file, what is wrong, and the way out."
+    if not isinstance(error, OSError) or error.strerror is None:
+        return error
+    place = '' if error.filename is None else f"'{error.filename}': "
+    way_out = _WAYS_OUT.get(error.errno)
+    return f'{place}{error.strerror}{f"; {way_out}" if way_out else ""}.'
+
+
 def _end(sentence, code):
     "A sentence on the error stream, then the end."
     show(f'cozad: {sentence}', err=True)
@@ -97,7 +116,7 @@ def with_plain_errors(
             if os.environ.get(_DEBUG):
                 raise
             if isinstance(error, BAD_INPUT):
-                raise _end(error, 2) from None
+                raise _end(_in_words(error), 2) from None
             what = ' '.join(f'{type(error).__name__}: {error}'.split())
             raise _end(f'{what}. {_FAULT}', 70) from None
 

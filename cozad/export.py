@@ -7,6 +7,7 @@ __all__ = ['EXPORTS', 'map_matrix', 'DetectorNetwork', 'export_torch', 'export_o
 
 # %% ../nbs/use/07_export.ipynb #fe49b93a
 import importlib.util
+import io
 import json
 import logging
 import warnings
@@ -46,6 +47,10 @@ class DetectorNetwork(nn.Module):
                 'A network of one picture knows nothing of tiles or of a region to ignore; '
                 'export a detector without them.')
         model = detector.model_in_use
+        if model.is_zero_shot:
+            raise ValueError(
+                'A zero-shot model compares the parts of each image with each other, which no '
+                'network of fixed layers does; use it with cozad predict.')
         config = model.config
         backbone = detector.backbone_in_use()
         self.size = height_and_width(config.size)
@@ -111,8 +116,10 @@ def export_torch(
     arguments, free = _example(network)
     program = torch.export.export(network, arguments, dynamic_shapes=free)
     about = {'about.json': json.dumps(_metadata(detector))}
+    content = io.BytesIO() # PyTorch's own writer ends the program on a full disk
+    torch.export.save(program, content, extra_files=about)
     with atomic_write(path) as temporary:
-        torch.export.save(program, temporary, extra_files=about)
+        temporary.write_bytes(content.getvalue())
     return Path(path)
 
 # %% ../nbs/use/07_export.ipynb #08441f48

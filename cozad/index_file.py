@@ -15,7 +15,7 @@ from .files import UNREADABLE, atomic_write, user_path
 from .image_files import list_files
 from .images import Sample
 from .masks import mask_files, one_or_several
-from .readers import SPLITS, layout_error, parse_label, sort_samples
+from .readers import SPLITS, check_inside, layout_error, parse_label, sort_samples
 
 # %% ../nbs/reference/12_index_file.ipynb #3781523e
 def read_meta(
@@ -73,6 +73,7 @@ def _meta_sample(file, split, category, entry):
         raise ValueError(
             f'{file}: an entry of {split}/{category} lacks a valid img_path or anomaly, '
             'or has a mask_path or specie_name that is no text.') from e
+    check_inside(file, file.parent, (path, *mask_files(mask)))
     if label == 0:
         return Sample(path, label, category, split)
     return Sample(path, label, category, split, mask, defect)
@@ -182,6 +183,8 @@ def _realiad_category(file, folder):
         raise ValueError(
             f'{file} is missing or no index of Real-IAD, such as {{"train": [{{"image_path": '
             '"OK/S0001/a.jpg", "mask_path": null, "anomaly_class": "OK"}]}.') from e
+    for sample in samples:
+        check_inside(file, folder, (sample.path, *mask_files(sample.mask)))
     return samples
 
 

@@ -8,13 +8,29 @@ __all__ = ['IMAGENET_MEAN', 'IMAGENET_STD', 'SelectedLayers', 'own_network', 'sh
 # %% ../nbs/reference/23_own_network.ipynb #053043d2
 import importlib
 import importlib.util
+import math
 from collections.abc import Sequence
 from pathlib import Path
+import torch
 from torch import Tensor, nn
 
 # %% ../nbs/reference/23_own_network.ipynb #25f6c9f1
 IMAGENET_MEAN = (.485, .456, .406) # per colour, as torchvision has them
 IMAGENET_STD = (.229, .224, .225)
+
+
+def _checked_colours(net, name, default, least):
+    "The values for each colour that a network has, or the usual ones. Raises ValueError."
+    values = getattr(net, name, default)
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 3 or not all(least < number < math.inf for number in numbers):
+        lowest = ' above 0' if least == 0 else ''
+        raise ValueError(f'The network has {name}={values!r}, but it must be three numbers{lowest},'
+                         ' one for each colour.')
+    return tuple(numbers)
 
 
 class SelectedLayers(nn.Module):
@@ -32,15 +48,26 @@ class SelectedLayers(nn.Module):
         self.name = name
         self.probe_size = getattr(net, 'probe_size', 64)
         self.pretrained_cfg = dict(
-            mean=getattr(net, 'mean', IMAGENET_MEAN), std=getattr(net, 'std', IMAGENET_STD),
+            mean=_checked_colours(net, 'mean', IMAGENET_MEAN, -math.inf),
+            std=_checked_colours(net, 'std', IMAGENET_STD, 0),
         )
+
+    def _all_maps(self, images):
+        "What the network returns. Raises ValueError for whatever its code raises."
+        try:
+            return self.net(images)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error: # whatever code of other people may raise
+            raise ValueError(f"The network of '{self.name}' failed on images of shape "
+                             f'{tuple(images.shape)}: {type(error).__name__}: {error}.') from error
 
     def forward(
         self,
         images:Tensor, # (B, 3, H, W)
     ) -> list[Tensor]: # (B, C, h, w)
         "The chosen maps. Raises ValueError for results that are no maps."
-        maps = self.net(images)
+        maps = self._all_maps(images)
         if not isinstance(maps, Sequence):
             raise ValueError(f"The network of '{self.name}' returns a {type(maps).__name__}, "
                              'not a list of maps of layers 1, 2, 3, ...')
@@ -78,6 +105,24 @@ def _import_module(place, function):
                           f'{type(error).__name__}: {error}.') from error
 
 
+@torch.no_grad()
+def _try(net):
+    "Raise ValueError for maps that nothing can be learned from, by a pass of two images of noise."
+    if next(net.parameters(), None) is None:
+        raise ValueError(f"The network of '{net.name}' has no parameters, so it computes nothing; "
+                         'return a network with weights.')
+    edge = net.probe_size
+    noise = torch.rand(2, 3, edge, edge, generator=torch.Generator().manual_seed(0))
+    for m in net.eval()(noise.to(next(net.parameters()).device)):
+        shape = tuple(m.shape)
+        if shape[0] != 2 or 0 in shape:
+            raise ValueError(f"The network of '{net.name}' returns a map of shape {shape} for two "
+                             'images; its first axis are the images, and none is empty.')
+        if not m.is_floating_point() or not m.isfinite().all() or not m.any():
+            raise ValueError(f"The network of '{net.name}' returns a map of zeros, or with values "
+                             'that are not finite; a map holds floats that tell images apart.')
+
+
 def own_network(
     name:str, # file.py:function or module:function
     layers:Sequence[int], # which maps; 1 is the first that the network returns
@@ -98,7 +143,9 @@ def own_network(
     if not isinstance(net, nn.Module):
         raise ValueError(f"{function}() of '{place}' returned a {type(net).__name__}, "
                          'not a network (a torch.nn.Module).')
-    return SelectedLayers(net, layers, short_name(name))
+    chosen = SelectedLayers(net, layers, short_name(name))
+    _try(chosen)
+    return chosen
 
 
 def short_name(

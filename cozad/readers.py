@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'NORMAL_FOLDERS', 'SPLIT_FOLDERS', 'existing_folder', 'layout_error', 'folder_name', 'sort_samples',
-           'parse_label', 'anomalous_samples', 'normal_samples', 'find_categories', 'read_mvtec', 'read_folder',
-           'read_yesno', 'read_headct', 'read_magnetic_tile']
+           'check_inside', 'parse_label', 'anomalous_samples', 'normal_samples', 'find_categories', 'read_mvtec',
+           'read_folder', 'read_yesno', 'read_headct', 'read_magnetic_tile']
 
 # %% ../nbs/reference/09_readers.ipynb #60e57fca
 import csv
@@ -59,6 +59,19 @@ def sort_samples(
 
 def _sample_order(sample):
     return sample.category, SPLITS.index(sample.split), sample.label, sample.path.as_posix()
+
+
+def check_inside(
+    table:Path, # that names files
+    folder:Path, # below which they should lie
+    paths:Iterable[Path], # as it names them
+) -> None:
+    "Raise ValueError for a path that leads out of the folder."
+    inside = os.path.join(os.path.abspath(folder), '')
+    for path in paths:
+        if not os.path.abspath(path).startswith(inside):
+            raise ValueError(f"{table} names '{path}', which lies outside of '{folder}'; only "
+                             'files in it or below are read: move the file, or the table.')
 
 
 def parse_label(

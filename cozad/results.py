@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 import pandas as pd
 from .config import Config
-from .files import atomic_write
+from .files import UNREADABLE, atomic_write
 from .names import cell_text, path_text
 from .runtime import environment
 
@@ -74,19 +74,31 @@ def translate_old_names(
     return table
 
 
+def _circumstances(file):
+    "Checksum, environment and configuration in a file. Raises ValueError for a damaged one."
+    try:
+        about = json.loads(file.read_text(encoding='utf-8'))
+        return about['sha256'], {**about['environment']}, {**about.get('config', {})}
+    except FileNotFoundError:
+        raise FileNotFoundError(f'There is no {file}, which tells how the table was made; '
+                                'take both from one source.') from None
+    except UNREADABLE:
+        raise ValueError(f'{file} is damaged, or describes no table; write it and its table anew, '
+                         'or take both from one source.') from None
+
+
 def load_table(
     path:Path|str, # from `save_table`
 ) -> tuple[pd.DataFrame, dict]: # the table; environment and, if stored, epochs, patches and seeds
     "A stored table and its circumstances. Raises ValueError when the table was changed since."
     path = Path(path)
-    about = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
-    if hashlib.sha256(path.read_bytes()).hexdigest() != about['sha256']:
+    checksum, environment, settings = _circumstances(path.with_suffix('.json'))
+    if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
         described = path.with_suffix('.json').name
         raise ValueError(f'{path} is not the table that {described} describes; '
                          'write both anew, or take both from one source.')
-    settings = about.get('config', {})
     short = {k: v for k, v in settings.items() if k in ('epochs', 'patches', 'seed')}
-    return translate_old_names(pd.read_csv(path)), about['environment'] | short
+    return translate_old_names(pd.read_csv(path)), environment | short
 
 # %% ../nbs/reference/02_results.ipynb #1abb8dfc
 def save_results(

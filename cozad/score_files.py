@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -128,10 +129,21 @@ def read_map(
     return _as_map(array, file)
 
 # %% ../nbs/reference/41_score_files.ipynb #e8d0aaf5
+def _open_archive(file):
+    "An archive of arrays. Raises ValueError for another file."
+    try:
+        archive = np.load(file, allow_pickle=False)
+    except (*UNREADABLE, EOFError, BadZipFile) as error:
+        archive = error
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise ValueError(f'{file} is no archive of arrays; np.savez writes one.')
+    return archive
+
+
 @functools.lru_cache(maxsize=1) # maps are asked for in order, category by category
 def _maps_of_archive(file, key):
     "One array of maps, read once for all its images."
-    with np.load(file, allow_pickle=False) as archive:
+    with _open_archive(file) as archive:
         return archive[key]
 
 
@@ -151,7 +163,7 @@ def read_archive(
     file:Path|str, # .npz with paths, and with scores or maps
 ) -> list[ScoredImage]:
     "Scores and maps of many images. Raises ValueError for missing or unequal arrays."
-    with np.load(file, allow_pickle=False) as archive:
+    with _open_archive(file) as archive:
         names = archive.files
         path, score = _name_among(names, PATH_NAMES), _name_among(names, SCORE_NAMES)
         of_maps = _name_among(names, MAP_NAMES)
