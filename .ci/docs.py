@@ -6,14 +6,19 @@
     .ci/docs.py --check       exit 1 when nbs/sidebar.yml is not what the folders say
 
 nbdev stages the notebooks in _proc/ as it does for Quarto, and smalldocs renders them from the
-same _quarto.yml and sidebar.yml.
+same _quarto.yml and sidebar.yml. Each page gets the date of its last change at its foot and, where
+its first cell can install the package, a link to Colab. Nothing on a page is fetched from
+elsewhere: the formulas are set by .ci/katex, a copy of KaTeX 0.16.11.
 """
 import argparse
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +28,7 @@ PARTS = {'learn': 'Learn', 'use': 'Use', 'evidence': 'Evidence', 'reference': 'R
 
 def sidebar():
     "The order of the pages as YAML: the index, then the notebooks of each part by number."
-    lines = ['website:', '  sidebar:', '    contents:', '    - index.ipynb']
+    lines = ['website:', '  sidebar:', '    contents:', '    - index.ipynb', '    - contents.ipynb']
     for folder, title in PARTS.items():
         lines += [f'    - section: {title}', '      contents:']
         lines += [f'      - {folder}/{page.name}' for page in sorted((NBS/folder).glob('*.ipynb'))]
@@ -38,7 +43,7 @@ def stage():
     shutil.rmtree(STAGE, ignore_errors=True)
     refresh_quarto_yml()
     _build_modidx()
-    proc_nbs(force=True, n_workers=2)
+    proc_nbs(force=True, n_workers=0) # a pool waits for ever when one of its processes is killed
     shutil.copytree(NBS/'images', STAGE/'images', dirs_exist_ok=True)
     for name in ('_quarto.yml', 'nbdev.yml', 'sidebar.yml', 'styles.css'):
         shutil.copy(NBS/name, STAGE/name)
@@ -57,10 +62,16 @@ def new_names():
 
 
 def rename():
-    "Give the staged pages the names that they have on the site, also where others link to them."
+    "Staged page -> its old name, after each has got the name that it has on the site."
     names = new_names()
     for old, new in names.items():
         old.rename(new)
+    _rename_links(names)
+    return {new: old.name for old, new in names.items()}
+
+
+def _rename_links(names):
+    "New names in the text of all pages and in the sidebar."
     by_name = {old.name: new.name for old, new in names.items()}
     longest_first = sorted(map(re.escape, by_name), key=len, reverse=True)
     pattern = re.compile('|'.join(longest_first))
@@ -69,9 +80,77 @@ def rename():
         file.write_text(pattern.sub(lambda m: by_name[m[0]], text), encoding='utf-8')
 
 
+def last_changes():
+    "Notebook, from the top folder -> date of its last commit; empty without a full history."
+    shallow = subprocess.run(['git', 'rev-parse', '--is-shallow-repository'], capture_output=True,
+                             text=True)
+    if shallow.stdout.strip() != 'false':
+        return {}
+    log = subprocess.run(['git', 'log', '--format=date %cs', '--name-only', '--', 'nbs'],
+                         capture_output=True, text=True, check=True).stdout
+    dates, day = {}, None
+    for line in filter(None, log.split('\n')):
+        if line.startswith('date '):
+            day = line[5:]
+        else:
+            dates.setdefault(line, day)
+    return dates
+
+
+def foot(changed):
+    "What stands under a page: when it was changed, and what the site was made with."
+    versions = ', '.join(f'{name} {version(name)}' for name in ('cozad', 'torch', 'matplotlib'))
+    made = f'Site made {date.today()} with {versions}, Python {sys.version.split()[0]}.'
+    when = f'This notebook and its stored outputs were last changed {changed}. ' if changed else ''
+    return f'::: {{.page-foot}}\n{when}{made}\n:::'
+
+
+def colab(path):
+    "A link that opens a notebook of the repository in Colab."
+    from nbdev.config import get_config
+    config = get_config()
+    place = f'{config.user}/{config.repo}/blob/{config.branch}/{path}'
+    return f'[Open in Colab](https://colab.research.google.com/github/{place}){{.colab}}'
+
+
+def _markdown(text, number):
+    return dict(cell_type='markdown', id=f'added{number}', metadata={}, source=text)
+
+
+def add_lines(old_names):
+    "The line at the foot of each staged page, and the link to Colab at the top of some."
+    dates = last_changes()
+    for page in STAGE.rglob('*.ipynb'):
+        content = json.loads(page.read_text(encoding='utf-8'))
+        cells = content['cells']
+        folder = page.parent.relative_to(STAGE)
+        path = (Path('nbs')/folder/old_names.get(page, page.name)).as_posix()
+        cells.append(_markdown(foot(dates.get(path)), 1))
+        if 'google.colab' in (ROOT/path).read_text(encoding='utf-8'):
+            cells.insert(1, _markdown(colab(path), 0))
+        page.write_text(json.dumps(content), encoding='utf-8')
+
+
+KATEX = re.compile(r'https://cdn\.jsdelivr\.net/npm/katex@[\d.]+/dist/(?:contrib/)?')
+FONTS = re.compile(r'@import url\(["\']?https://[^)]*\);?') # of a theme; the reader's own are fine
+
+
+def fetch_nothing(site):
+    "Let the pages take KaTeX from the site itself, and the fonts from the reader's machine."
+    shutil.copytree(ROOT/'.ci'/'katex', site/'site_libs'/'katex')
+    for page in site.rglob('*.html'):
+        text = page.read_text(encoding='utf-8')
+        up = '../' * (len(page.relative_to(site).parts) - 1)
+        page.write_text(KATEX.sub(f'{up}site_libs/katex/', text), encoding='utf-8')
+    for sheet in site.rglob('*.css'):
+        text = sheet.read_text(encoding='utf-8')
+        sheet.write_text(FONTS.sub('', text), encoding='utf-8')
+
+
 def render():
     "Pages into _docs, and every link followed."
     subprocess.run(['smalldocs', 'render', '--strict', str(STAGE)], check=True)
+    fetch_nothing(STAGE/'_docs')
     subprocess.run(['smalldocs', 'check', str(STAGE)], check=True)
     shutil.rmtree(ROOT/'_docs', ignore_errors=True)
     shutil.move(STAGE/'_docs', ROOT/'_docs')
@@ -91,7 +170,7 @@ def main():
     if args.sidebar:
         return
     stage()
-    rename()
+    add_lines(rename())
     try:
         render()
     except subprocess.CalledProcessError as error:
