@@ -67,7 +67,8 @@ def chosen_backbone(
     device:str|None, # of --device
 ) -> Backbone:
     "The backbone of a configuration, on a device."
-    return backbone_of(config).to(chosen_device(device))
+    place = chosen_device(device) # before any weights are fetched
+    return backbone_of(config).to(place)
 
 # %% ../nbs/reference/43_commands.ipynb #c11a000b
 METHODS:dict[str, Config] = { # value of --method: configuration
@@ -118,20 +119,22 @@ def chosen_method(
 # %% ../nbs/reference/43_commands.ipynb #02783f97
 def demo_command(
     out:Annotated[
-        Path, typer.Option(help='Folder for results.csv, results.json and maps.png.'),
+        Path, typer.Option(help='Folder for tables, maps and zero_shot.safetensors.'),
     ]=Path('demo'),
     *,
     changes:DemoOptions,
 ) -> None:
     """Train and test on some embedded textures, in a minute.
 
-    CoZAD and SimpleNet are trained on some textures, and tested on others and on the same.
+    CoZAD and SimpleNet are trained on some textures, and tested on others and on the same. A
+    zero-shot detector, which is trained on nothing, is tested on the others; cozad predict takes
+    its file.
 
     Example: cozad demo --out demo
     """
     usable_folder(out)
     show(summary_table(run_demo(out, changes.apply(DEMO))))
-    show(f'\nTables and maps: {out}')
+    show(f"\nTables and maps: {out}\nTry: cozad predict {out/'zero_shot.safetensors'} PHOTOS")
 
 # %% ../nbs/reference/43_commands.ipynb #54e189ae
 ZERO_SHOT_SETTINGS = ( # that `--method zero-shot` takes
