@@ -28,7 +28,7 @@ from cozad.evaluation import (
     with_means,
 )
 from .features import backbone_of
-from .files import atomic_write
+from .files import UNREADABLE, atomic_write
 from .images import Sample
 from .model import load_model, save_model
 from .runtime import default_device, environment, peak_memory
@@ -173,12 +173,31 @@ def run_experiment(
     return read_results(experiment)
 
 # %% ../nbs/evidence/03_experiments.ipynb #e6cb28be
+_ENTRIES = { # of the file of a run: what each is
+    'config': dict, 'environment': dict, 'seconds': (int, float), 'test_seconds': (int, float),
+    'peak_mb': (int, float, type(None)), 'rows': list, 'images': list,
+}
+
+
+def _read_run(file):
+    "The content of the file of a run. Raises ValueError for a damaged one."
+    try:
+        run = json.loads(file.read_text(encoding='utf-8'))
+        is_whole = all(isinstance(run[name], kind) for name, kind in _ENTRIES.items())
+    except UNREADABLE:
+        is_whole = False
+    if not is_whole:
+        raise ValueError(f"'{file}' is damaged, or not the result of a run; delete it, and the "
+                         'same command computes it again.')
+    return run
+
+
 def _stored_runs(experiment:Experiment) -> Iterator[tuple[str, dict]]:
-    "Row and content of the file, for each run that is done."
+    "Row and content of the file, for each run that is done. Raises ValueError for a damaged one."
     for row, config in experiment.configurations():
         file = experiment.result_file(config)
         if file.exists():
-            yield row, json.loads(file.read_text(encoding='utf-8'))
+            yield row, _read_run(file)
 
 
 def read_results(
@@ -244,8 +263,11 @@ def compare_rows(
     draws:int=2000, # of the bootstrap
     seed:int=0, # of the bootstrap
 ) -> pd.DataFrame: # per row: mean, std over seeds, difference and its 95 % interval, seconds
-    "The paired difference of each row to a baseline. Raises ValueError for an unknown row."
+    "Each row's paired difference to a baseline. Raises ValueError for an unknown row or metric."
     part = table[table.metric == metric]
+    if part.empty:
+        known = ', '.join(dict.fromkeys(table.metric)) or 'none'
+        raise ValueError(f"There is no metric '{metric}'; there are {known}.")
     names = list(dict.fromkeys(part.row))
     if baseline not in names:
         raise ValueError(f"There is no row '{baseline}'; there are {', '.join(names)}.")

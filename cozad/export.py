@@ -114,7 +114,7 @@ def export_torch(
     "Write a file for `torch.export.load`; its extra file about.json holds the threshold and more."
     network = DetectorNetwork(detector)
     arguments, free = _example(network)
-    program = torch.export.export(network, arguments, dynamic_shapes=free)
+    program = torch.export.export(network, arguments, dynamic_shapes=free, strict=False)
     about = {'about.json': json.dumps(_metadata(detector))}
     content = io.BytesIO() # PyTorch's own writer ends the program on a full disk
     torch.export.save(program, content, extra_files=about)

@@ -141,7 +141,7 @@ class InputOptions:
         help='Images and folders of images; or - for paths from the standard input; or a film.',
         show_default=False,
     )]
-    every:Annotated[int, typer.Option(help='Of a film, take one of so many frames.')] = 1
+    every:Annotated[int, typer.Option(help='Of a film, take one of so many frames.', min=1)] = 1
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from .detector import Detector
 from .files import atomic_write, usable_folder
 from .images import data_uri, thumbnail
 from .names import cell_text, path_text
+from .pixels import local_path
 from .plots import PALETTE
 from .result_files import TABLE_ONLY, ResultFiles, numbered_stems, write_result_files
 
@@ -230,7 +231,7 @@ OVERLAY_EDGE = 4096 # pixels of the longer side of an overlay, at most
 
 def _write_overlays(detections, overlay_files, out):
     "An overlay for each detection, up to a size; those of an earlier run are removed."
-    for earlier in (out/'overlays').glob('[0-9][0-9][0-9][0-9]-*.png'):
+    for earlier in (out/'overlays').glob('[0-9][0-9][0-9][0-9]*-*.png'):
         earlier.unlink()
     scale = colour_range(detections)
     for detection, file in zip(detections, overlay_files):
@@ -250,6 +251,16 @@ def _write_table(table, path):
         table.to_csv(temporary, index=False, float_format='%.6g')
 
 # %% ../nbs/use/05_report.ipynb #239296d2
+def _check_outside(images, out):
+    "Raise ValueError when the results would lie among the images of a folder."
+    here = out.resolve()
+    for given in images:
+        is_folder = isinstance(given, (str, Path)) and local_path(given).is_dir()
+        if is_folder and here.is_relative_to(local_path(given).resolve()):
+            raise ValueError(f"'{out}' lies in '{given}', so the overlays would be predicted next "
+                             'time, as images; name a folder for the results elsewhere.')
+
+
 def predict_to_folder(
     detector:Detector, # without a threshold there are scores and no predictions
     images:Any, # see `list_images`
@@ -263,6 +274,7 @@ def predict_to_folder(
         raise ValueError('Masks and boxes need a threshold: calibrate(normal_images) sets one.')
     unreadable = {}
     images = images if isinstance(images, (list, tuple)) else [images]
+    _check_outside(images, out)
     detections = detector.detect(images, progress, unreadable)
     stems = numbered_stems(detections)
     overlay_files = [f'overlays/{stem}.png' for stem in stems]

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from scipy.ndimage import find_objects, label
 import cozad
 from .detection import Detection, colour_range
-from .files import atomic_write
+from .files import atomic_write, reserve
 from .names import file_stem, path_text
 from .simplenet import inner_patches
 from .tiling import map_blocks
@@ -136,6 +136,7 @@ def _fill(detection, pixels, convert=None):
 
 def _write_npy(detection, path, scale):
     pixels = np.lib.format.open_memmap(path, 'w+', np.float32, tuple(detection.size))
+    reserve(path)
     _fill(detection, pixels)
     pixels.flush()
 
@@ -224,7 +225,7 @@ def numbered_stems(
 
 def _begin_folder(folder):
     "Numbered files of an earlier run are removed."
-    for earlier in folder.glob('[0-9][0-9][0-9][0-9]-*'):
+    for earlier in folder.glob('[0-9][0-9][0-9][0-9]*-*'):
         earlier.unlink()
 
 

@@ -38,7 +38,7 @@ from cozad.objective import (
 )
 from .pixels import training_bits
 from .runtime import default_device, make_generator
-from .simplenet import Head
+from .simplenet import Head, inner_patches
 
 # %% ../nbs/learn/12_training.ipynb #d71e4e53
 def _category_tasks(members, task_images, generator):
@@ -217,6 +217,7 @@ def _begin(features, config, device, checkpoint):
     if defective:
         raise ValueError(f'train: {defective[0].path} is marked as defective; '
                          'training takes normal images only.')
+    inner_patches(features[:1][0][:, 0], config.ignore_border) # ValueError before the work
     dim = AGGREGATIONS[config.aggregation](features[:1], config.patch).shape[1]
     state = start_training(dim, config, torch.device(device or default_device()))
     if checkpoint and Path(checkpoint).exists():
