@@ -21,7 +21,7 @@ from torch import nn
 from tqdm.auto import tqdm
 from .extraction import Features, default_batch_size, map_batches, prefetch_images
 from .features import Backbone
-from .files import cache_dir, naming, reserve
+from .files import cache_dir, naming, owner, remove_abandoned, reserve
 from .images import Sample, load_image
 from .pixels import has_transparency
 
@@ -166,7 +166,9 @@ def _compute(backbone, samples, manifest, folder, progress):
     "Compute a cache in place of what is in `folder`; return the states of its files."
     is_new = not folder.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix='.unfinished-'))
+    remove_abandoned(folder.parent)
+    prefix = f'.unfinished-{owner()}-'
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
     try:
         with naming(folder):
             _write_maps(backbone, samples, manifest, temporary, progress)

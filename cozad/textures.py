@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .defects import DEFECTS, TEXTURE_SIZE, add_defect
-from .files import cache_dir
+from .files import cache_dir, owner, remove_abandoned
 
 # %% ../nbs/reference/19_textures.ipynb #7a2ac6ad
 PHOTOGRAPHS = { # category: name in skimage.data, rows, columns, its pixels per pixel of ours
@@ -103,7 +103,9 @@ def _write_category(folder, category, rng):
 def _write_textures(root, seed, note):
     "Write all categories into a temporary folder, and rename it when it is complete."
     root.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix='.unfinished-'))
+    remove_abandoned(root.parent)
+    prefix = f'.unfinished-{owner()}-'
+    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=prefix))
     try:
         for number, category in enumerate(PHOTOGRAPHS):
             _write_category(temporary/category, category, np.random.default_rng([seed, number]))
