@@ -8,7 +8,7 @@
 nbdev stages the notebooks in _proc/ as it does for Quarto, and smalldocs renders them from the
 same _quarto.yml and sidebar.yml. Each page gets the date of its last change at its foot and, where
 its first cell can install the package, a link to Colab. Nothing on a page is fetched from
-elsewhere: the formulas are set by .ci/katex, a copy of KaTeX 0.16.11.
+elsewhere, and the formulas are MathML, which browsers set by themselves.
 """
 import argparse
 import json
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 from datetime import date
+from html import unescape
 from importlib.metadata import version
 from pathlib import Path
 
@@ -117,12 +118,27 @@ def _markdown(text, number):
     return dict(cell_type='markdown', id=f'added{number}', metadata={}, source=text)
 
 
+FIRST_FORMULA = re.compile(r'((?:^|\|[ \t])[ \t]*(?:[-*+] |\d+\. )?[ \t]*)\$(?=[^$\s])', re.M)
+
+
+def spaced(text):
+    """A space of no width before a formula that comes first in a paragraph, item or table cell.
+
+    Without it, mdit-py-plugins takes the last letter of the text for the one before the formula,
+    and sets no formula when that is a digit.
+    """
+    return FIRST_FORMULA.sub('\\1\u200b$', text)
+
+
 def add_lines(old_names):
     "The line at the foot of each staged page, and the link to Colab at the top of some."
     dates = last_changes()
     for page in STAGE.rglob('*.ipynb'):
         content = json.loads(page.read_text(encoding='utf-8'))
         cells = content['cells']
+        for cell in cells:
+            if cell['cell_type'] == 'markdown':
+                cell['source'] = spaced(''.join(cell['source']))
         folder = page.parent.relative_to(STAGE)
         path = (Path('nbs')/folder/old_names.get(page, page.name)).as_posix()
         cells.append(_markdown(foot(dates.get(path)), 1))
@@ -131,17 +147,23 @@ def add_lines(old_names):
         page.write_text(json.dumps(content), encoding='utf-8')
 
 
-KATEX = re.compile(r'https://cdn\.jsdelivr\.net/npm/katex@[\d.]+/dist/(?:contrib/)?')
+KATEX = re.compile(r'<(?:link|script)\b[^>]*katex[^>]*>(?:</script>)?')
+FORMULA = re.compile(r'(<span class="math (inline|display)">)\\[(\[](.+?)\\[)\]](?=</span>)', re.S)
 FONTS = re.compile(r'@import url\(["\']?https://[^)]*\);?') # of a theme; the reader's own are fine
 
 
+def as_mathml(match):
+    "A formula in TeX as MathML."
+    from latex2mathml.converter import convert
+    display = 'block' if match[2] == 'display' else 'inline'
+    return match[1] + convert(unescape(match[3]), display=display)
+
+
 def fetch_nothing(site):
-    "Let the pages take KaTeX from the site itself, and the fonts from the reader's machine."
-    shutil.copytree(ROOT/'.ci'/'katex', site/'site_libs'/'katex')
+    "Formulas without a program that sets them, and the fonts of the reader's machine."
     for page in site.rglob('*.html'):
-        text = page.read_text(encoding='utf-8')
-        up = '../' * (len(page.relative_to(site).parts) - 1)
-        page.write_text(KATEX.sub(f'{up}site_libs/katex/', text), encoding='utf-8')
+        text = KATEX.sub('', page.read_text(encoding='utf-8'))
+        page.write_text(FORMULA.sub(as_mathml, text), encoding='utf-8')
     for sheet in site.rglob('*.css'):
         text = sheet.read_text(encoding='utf-8')
         sheet.write_text(FONTS.sub('', text), encoding='utf-8')
