@@ -12,6 +12,7 @@ import argparse
 import functools
 import importlib.util
 import os
+import re
 import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -80,18 +81,15 @@ def listen(page, address):
     "Note errors and requests to elsewhere, which are not let out."
     page.wrong = []
 
-    def route(request):
-        if request.request.url.startswith((address, 'data:', 'blob:')):
-            request.continue_()
-        else:
-            page.wrong.append(f'asks for {request.request.url}')
-            request.abort()
+    def refuse(route):
+        page.wrong.append(f'asks for {route.request.url}')
+        route.abort()
 
     def console(message):
         if message.type == 'error':
             page.wrong.append(f'the console says: {message.text[:150]}')
 
-    page.route('**/*', route)
+    page.route(re.compile(f'^(?!{re.escape(address)}|data:|blob:)'), refuse)
     page.on('console', console)
     page.on('pageerror', lambda error: page.wrong.append(f'a script failed: {error}'))
 
@@ -101,7 +99,7 @@ def check_wide(page, name):
     for text in page.evaluate(LEFT_TEX):
         yield f'TeX as text: {text}'
     page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
-    page.wait_for_load_state('networkidle')
+    page.wait_for_function('[...document.images].every(image => image.complete)')
     for source in page.evaluate(BROKEN_IMAGES):
         yield f'an image does not load: {source}'
     if name != 'index' and not page.locator('nav.page-navigation a').count():
@@ -174,8 +172,12 @@ def check_search(page, address):
     return page.wrong + ([] if links.count() else ['the search finds no page'])
 
 
-def tell(name, wrong):
-    "Print how a page did; returns whether it passed."
+def tell(name, look):
+    "Look at a page and print how it did; returns whether it passed."
+    try:
+        wrong = look()
+    except Exception as error:
+        wrong = [f'{type(error).__name__}: {str(error)[:200]}']
     word = 'FAILED' if wrong else 'passed'
     print(f'{word}  {name}', *[f'    {line}' for line in wrong], sep='\n', flush=True)
     return not wrong
@@ -192,8 +194,9 @@ def run(names, folder):
         chromium = playwright.chromium.launch(executable_path=browser(), args=options)
         page = chromium.new_page()
         listen(page, address)
-        results = [tell(name, check(page, address, name, folder)) for name in names]
-        results.append(tell('the search', check_search(page, address)))
+        looks = {name: functools.partial(check, page, address, name, folder) for name in names}
+        looks['the search'] = functools.partial(check_search, page, address)
+        results = [tell(name, look) for name, look in looks.items()]
         chromium.close()
     print(f'{sum(results)} passed, {len(results) - sum(results)} failed')
     return len(results) - sum(results)
