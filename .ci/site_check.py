@@ -27,11 +27,10 @@ LEFT_TEX = r'''() => {
     const found = [];
     while (walker.nextNode()) {
         const node = walker.currentNode;
-        if (!node.parentElement.closest('pre, code, script, style, .katex, .widget-view') &&
+        if (!node.parentElement.closest('pre, code, script, style, math, .widget-view') &&
             tex.test(node.data))
             found.push(node.data.trim().slice(0, 60));
     }
-    document.querySelectorAll('.katex-error').forEach(e => found.push(e.textContent.slice(0, 60)));
     return found;
 }'''
 BROKEN_IMAGES = '''() => [...document.images]
