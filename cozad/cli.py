@@ -29,7 +29,7 @@ from .datasets import read_sets, select
 from .demo import DEMO
 from .evaluation import summary_table
 from .experiments import Experiment, compare_rows, read_results, run_experiment
-from .files import UNREADABLE, atomic_write
+from .files import UNREADABLE, atomic_write, usable_folder
 from .inspection_commands import fit_command, predict_command
 from cozad.options import (
     COMMON,
@@ -39,7 +39,7 @@ from cozad.options import (
     config_options,
     expand,
 )
-from .other_programs import Program, beside_printed, compare_programs
+from .other_programs import NO_RESULT, Program, beside_printed, compare_programs
 from .paper import GRIDS
 from .reproduction import ReproductionOptions, missing_sets, outcome, reproduce
 from .results import text_table
@@ -72,6 +72,7 @@ def experiments_command(
     """
     if table not in GRIDS:
         raise ValueError(f"There is no table '{table}'; there are {', '.join(GRIDS)}.")
+    usable_folder(out)
     base = changes.apply(Config(), WITHOUT_SEED)
     sources = read_sets(sets.source)
     targets = read_sets(sets.target)
@@ -107,6 +108,7 @@ def reproduce_command(
     Example: cozad reproduce --data /data --out reproduction --seeds 3
     """
     config = changes.apply(DEMO if small else Config(), WITHOUT_SEED)
+    usable_folder(out)
     show(f"absent: {', '.join(missing_sets(data)) or 'nothing'}")
     options = ReproductionOptions(config, runs.seeds, ablations, runs.jobs)
     table = reproduce(data, out, options)
@@ -153,8 +155,10 @@ def compare_command(
     Example: cozad compare PatchCore:one-class=patchcore.csv --target mvtec:/data/mvtec
     """
     given = [Program.parse(text) for text in programs]
+    usable_folder(out)
     own = None if ours is None else _own_results(ours)
-    table, left = compare_programs(given, read_sets(target), size)
+    targets = read_sets(target)
+    table, left = compare_programs(given, targets, size)
     table = pd.concat([own, table], ignore_index=True)
     _write_csv(table, out/'results.csv')
     _write_csv(left, out/'left.csv')
@@ -166,6 +170,10 @@ def compare_command(
         show(f'\nBeside the paper:\n{shown.round(1).to_string(index=False)}')
     if len(left):
         show(f'{len(left)} names or images are left over: {out}/left.csv', err=True)
+    tests = sum(len(select(samples, 'test')) for samples in targets.values())
+    if (left.reason == NO_RESULT).sum() == len(given) * tests:
+        raise ValueError(f'No name in {", ".join(programs)} fits an image of the target; '
+                         f'{out}/left.csv lists both, to compare how they are written.')
 
 # %% ../nbs/use/08_command_line.ipynb #503e815b
 def winclip_command(
@@ -183,6 +191,7 @@ def winclip_command(
 
     Example: cozad winclip mvtec:/data/mvtec --clip ViT-B-16-plus-240:weights.pt --out winclip
     """
+    usable_folder(out)
     targets = read_sets(sets)
     winclip = load_clip(clip)
     for target, samples in targets.items():
@@ -206,6 +215,7 @@ def bench_command(
 
     Example: cozad bench --out bench --quick
     """
+    usable_folder(out)
     sizes = QUICK if quick else BenchSizes()
     if backbone is not None:
         sizes = replace(sizes, backbone=backbone)
