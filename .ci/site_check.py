@@ -27,8 +27,9 @@ LEFT_TEX = r'''() => {
     const found = [];
     while (walker.nextNode()) {
         const node = walker.currentNode;
-        if (!node.parentElement.closest('pre, code, script, style, math, .widget-view') &&
-            tex.test(node.data))
+        const parent = node.parentElement;
+        const left = parent.closest('math') ? /\\[a-zA-Z]/ : tex; // a command that MathML lacks
+        if (!parent.closest('pre, code, script, style, annotation') && left.test(node.data))
             found.push(node.data.trim().slice(0, 60));
     }
     return found;
@@ -36,16 +37,16 @@ LEFT_TEX = r'''() => {
 BROKEN_IMAGES = '''() => [...document.images]
     .filter(image => !image.complete || !image.naturalWidth)
     .map(image => (image.getAttribute('src') || '').slice(0, 60))'''
-TOO_WIDE = '''() => {
+TOO_WIDE = '''() => { // what is cut off, but for what lies in a box that scrolls by itself
     const width = document.documentElement.clientWidth;
-    if (document.documentElement.scrollWidth <= width + 1) return [];
-    const inside = e => { // in a box that scrolls by itself
-        for (let p = e.parentElement; p; p = p.parentElement)
-            if (getComputedStyle(p).overflowX !== 'visible' && p !== document.body) return true;
+    const scrolls = e => ['auto', 'scroll'].includes(getComputedStyle(e).overflowX);
+    const inside = e => {
+        for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
+            if (scrolls(p)) return true;
     };
-    const wide = [...document.querySelectorAll('body *')]
-        .filter(e => e.getBoundingClientRect().right > width + 1 && !inside(e));
-    return wide.slice(-3).map(e => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`);
+    return [...document.querySelectorAll('main *')]
+        .filter(e => e.getBoundingClientRect().right > width + 1 && !inside(e))
+        .map(e => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`).slice(0, 3);
 }'''
 CONTRAST = '''() => { // of text and ground, 1 to 21
     const light = colour => {
