@@ -70,7 +70,7 @@ class SelectedLayers(nn.Module):
         maps = self._all_maps(images)
         if not isinstance(maps, Sequence):
             raise ValueError(f"The network of '{self.name}' returns a {type(maps).__name__}, "
-                             'not a list of maps of layers 1, 2, 3, ...')
+                             'not a list of maps, of layers 1, 2, 3 and so on.')
         if len(maps) < max(self.layers):
             raise ValueError(f"The network of '{self.name}' returns {len(maps)} maps, so it has no "
                              f'layer {max(self.layers)}; choose among 1 to {len(maps)}.')
