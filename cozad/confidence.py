@@ -24,7 +24,7 @@ def _values(scores):
     scores = torch.as_tensor(scores).detach()
     return scores if scores.dtype == torch.float64 else scores.float()
 
-
+# %% ../nbs/learn/07_confidence.ipynb #2d1c3022
 def _check(scores, of_category):
     "Raise ValueError where quartiles mean nothing."
     if not scores.numel():

@@ -24,7 +24,7 @@ def _holds(
     except RuntimeError:
         return False
 
-
+# %% ../nbs/learn/06_contrastive.ipynb #d195147d
 def _directions(z):
     "The embeddings at length 1. Raises ValueError for a row of length 0 or infinity."
     length = z.norm(dim=-1, keepdim=True)
@@ -35,7 +35,7 @@ def _directions(z):
         )
     return z / length
 
-
+# %% ../nbs/learn/06_contrastive.ipynb #6bbe0aef
 def _check(z, noisy, temperature):
     "Raise ValueError for shapes or a temperature that cannot work."
     if z.ndim != 2 or z.shape != noisy.shape:
@@ -73,13 +73,13 @@ def _nearest(
     same_image = anchor_images[:, None] == images
     return similarity.detach().masked_fill(same_image, -torch.inf).topk(k, 1)
 
-
+# %% ../nbs/learn/06_contrastive.ipynb #307cf495
 def _has_too_few(images, k):
     "Whether some embedding has fewer than k in other images."
     largest_image = images.unique(return_counts=True)[1].max()
     return len(images) - largest_image < k
 
-
+# %% ../nbs/learn/06_contrastive.ipynb #08881960
 def _check_neighbours(
     z, # embeddings, (n, d)
     k, # neighbours that are asked for
@@ -126,7 +126,7 @@ class _Anchors(NamedTuple):
     index:Tensor # where they stand in the batch, (m,)
     images:Tensor # the image of each, (m,)
 
-
+# %% ../nbs/learn/06_contrastive.ipynb #53bd6f6d
 def _rows_loss(
     anchors, # some of the batch, m of n
     batch, # all embeddings as anchors, n
@@ -156,7 +156,7 @@ def _batch(z, noisy, k, temperature, images):
     index = torch.arange(len(z), device=z.device)
     return _Anchors(_directions(z), noisy, index, index if images is None else images)
 
-
+# %% ../nbs/learn/06_contrastive.ipynb #ffc2628f
 def _in_chunks(loss, batch, chunk):
     "`loss` of the anchors, `chunk` of them at a time. Raises ValueError for chunks of no rows."
     if chunk is None:
@@ -185,7 +185,7 @@ def contrastive_loss(
 
     return _in_chunks(loss, batch, chunk)
 
-
+# %% ../nbs/learn/06_contrastive.ipynb #f7edc4a7
 def contrastive_loss_as_printed(
     z:Tensor, # embeddings, the anchors, (n, d)
     noisy:Tensor, # their noisy views, (n, d)
@@ -210,7 +210,7 @@ def alignment(
     "Mean squared distance between embeddings and their noisy views on the unit sphere."
     return (_directions(z) - _directions(noisy)).pow(2).sum(-1).mean()
 
-
+# %% ../nbs/learn/06_contrastive.ipynb #9f5133cf
 def uniformity(
     z:Tensor, # embeddings, (n, d)
 ) -> Tensor: # a scalar, 0 (one direction) down to about -4 (spread over a high-dimensional sphere)

@@ -29,7 +29,7 @@ def _centred(pairs):
     moved = pairs - pairs[:1]
     return moved - moved.mean(0)
 
-
+# %% ../nbs/learn/08_covariance.ipynb #febc4a45
 def covariance(
     pairs:Tensor, # training and validation losses, (n, 2)
 ) -> Tensor: # (2, 2), float64; zeros for fewer than 2 pairs

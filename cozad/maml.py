@@ -26,18 +26,18 @@ def split_state(
 # loss(params, buffers, batch)
 LossFunction = Callable[[dict, dict, Any], Tensor|tuple[Tensor, dict]]
 
-
+# %% ../nbs/learn/09_maml.ipynb #5a4d4053
 class LossOutput(NamedTuple):
     "What one evaluation of a loss leaves behind, without a gradient."
     loss:Tensor # a scalar
     buffers:dict[str, Tensor] # as the loss left them
     aux:dict[str, Tensor] # what it returned beside the scalar
 
-
+# %% ../nbs/learn/09_maml.ipynb #565b6f6a
 def _detached(tensors):
     return {name: tensor.detach() for name, tensor in tensors.items()}
 
-
+# %% ../nbs/learn/09_maml.ipynb #d7b7f850
 def _evaluate(loss, params, buffers, batch):
     "The scalar with its gradient, and a LossOutput."
     buffers = {name: b.clone() for name, b in buffers.items()}
@@ -52,7 +52,7 @@ class Adaptation(NamedTuple):
     buffers:dict[str, Tensor] # after the last step
     trace:list[LossOutput] # one per step, each before its step
 
-
+# %% ../nbs/learn/09_maml.ipynb #1bd87ce7
 def adapt(
     loss:LossFunction, # loss(params, buffers, batch)
     params:Mapping[str, Tensor], # theta, from `split_state`; left as it is
@@ -103,7 +103,7 @@ def _check_loop(loop):
             'lr=0 would leave theta where it is.'
         )
 
-
+# %% ../nbs/learn/09_maml.ipynb #7119df11
 def task_gradient(
     loss:LossFunction, # loss(params, buffers, batch)
     params:Mapping[str, Tensor], # theta
@@ -144,12 +144,12 @@ def _tensors(batch):
     parts = batch.values() if isinstance(batch, Mapping) else batch
     return [tensor for part in parts for tensor in _tensors(part)]
 
-
+# %% ../nbs/learn/09_maml.ipynb #45519e55
 def _first_dimensions(batch):
     "The different lengths of the first dimension, sorted."
     return sorted({tensor.shape[0] if tensor.ndim else 0 for tensor in _tensors(batch)})
 
-
+# %% ../nbs/learn/09_maml.ipynb #63addd93
 def _count_tasks(support, query):
     "The first dimension that all tensors share."
     counts = {'support': _first_dimensions(support), 'query': _first_dimensions(query)}
@@ -169,12 +169,12 @@ def _default_tasks_at_once(params):
     is_large = sum(p.numel() for p in params.values()) >= 10 ** 6
     return 1 if on_cpu and is_large else None
 
-
+# %% ../nbs/learn/09_maml.ipynb #e1e1bff7
 def _mean_buffer(buffer):
     "Mean over tasks; whole numbers are the same in all tasks."
     return buffer.mean(0) if buffer.is_floating_point() else buffer[0]
 
-
+# %% ../nbs/learn/09_maml.ipynb #caf6c99d
 @torch.no_grad()
 def meta_gradient(
     loss:LossFunction, # of one task; whatever is random comes in with the batch

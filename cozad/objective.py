@@ -28,7 +28,7 @@ def _patches_of_an_image(features):
     _, _, height, width = features.groups[0][0].shape
     return height * width
 
-
+# %% ../nbs/learn/11_objective.ipynb #589cc4d6
 def sample_patches(
     features:Features, # raw maps of the training images
     images:Tensor, # numbers of the images in the batch, (b,)
@@ -69,12 +69,12 @@ def batch_generators(
         purpose: make_generator(seed, prefix + purpose, where) for purpose, where in devices.items()
     }
 
-
+# %% ../nbs/learn/11_objective.ipynb #8fe941ea
 def _randn(shape, generator):
     "Normal numbers on the generator's device."
     return torch.randn(shape, generator=generator, device=generator.device)
 
-
+# %% ../nbs/learn/11_objective.ipynb #c62b6595
 def _compared_positions(shape, most, generator):
     "Which of the patches of a batch, (..., b, P), are compared: (..., b, m); drawn if possible."
     *batch, n = shape
@@ -84,7 +84,7 @@ def _compared_positions(shape, most, generator):
         return torch.arange(n)[evenly_spaced(n, m)].expand(*batch, m)
     return torch.rand(*shape, generator=generator).topk(m).indices
 
-
+# %% ../nbs/learn/11_objective.ipynb #fcd9782a
 def sample_batch(
     features:Features, # raw maps of the training images
     images:Tensor, # numbers of images, (b,), or (tasks, b) of which half are support
@@ -169,7 +169,7 @@ def batch_contrastive_loss(
     form = contrastive_loss_as_printed if config.literal else contrastive_loss
     return form(anchors, noisy, config.k_nn, config.temperature, images).mean()
 
-
+# %% ../nbs/learn/11_objective.ipynb #06eae1c8
 def _norm_of_penalty(params, literal):
     "The norm of Eq. 10: of the weight matrices, or as printed of everything."
     if not literal:

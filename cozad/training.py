@@ -48,7 +48,7 @@ def _category_tasks(members, task_images, generator):
     repeats = math.ceil(count / len(members))
     return shuffled.repeat(repeats)[:count].view(-1, task_images)
 
-
+# %% ../nbs/learn/12_training.ipynb #247a37f0
 def task_batches(
     categories:Sequence[str], # of every training image
     config:MetaConfig, # numbers of tasks in a batch and of images in a task
@@ -84,7 +84,7 @@ def _loss_of(image_losses, literal):
     losses = image_losses.sum(-1) if literal else image_losses
     return losses.mean().item()
 
-
+# %% ../nbs/learn/12_training.ipynb #04b68914
 def joint_step(
     state:TrainingState, # is changed
     features:Features, # raw maps of the training images
@@ -114,7 +114,7 @@ def _task_rules(state, features, images):
     rules = [state.rules[features.samples[task[0]].category] for task in images]
     return {name: torch.stack(values) for name, values in zip(IQRRule._fields, zip(*rules))}
 
-
+# %% ../nbs/learn/12_training.ipynb #bb1dcedc
 def meta_step(
     state:TrainingState, # is changed
     features:Features, # raw maps of the training images
@@ -150,14 +150,14 @@ def _current_penalty(window:LossWindow, config:WeightConfig) -> float:
         return config.lambda_0
     return penalty_weight(window.pairs, config.lambda_0, config.gamma, config.literal)
 
-
+# %% ../nbs/learn/12_training.ipynb #407448f0
 def _penalty_factor(penalty, window, config):
     "lambda(Sigma) / lambda_0. For lambda_0 = 0 the factor of Eq. 9, which has nothing to multiply."
     if config.lambda_0:
         return penalty / config.lambda_0
     return _current_penalty(window, replace(config, lambda_0=1.))
 
-
+# %% ../nbs/learn/12_training.ipynb #e47d4433
 def _update_weights(state, features, config):
     "Rules and weights for the next epoch."
     scores = training_scores(state.head, features, config)
@@ -165,7 +165,7 @@ def _update_weights(state, features, config):
     state.rules = category_rules(scores, categories, config.kappa)
     state.weights = category_weights(scores, categories, state.rules, weight_function(config))
 
-
+# %% ../nbs/learn/12_training.ipynb #502ec50e
 def _divergence(state, config, reason, step, checkpoint):
     "The error for a run whose numbers are lost."
     saved = 'no earlier state is saved'
@@ -224,7 +224,7 @@ def _begin(features, config, device, checkpoint):
         return load_checkpoint(checkpoint, state, config, features)
     return state
 
-
+# %% ../nbs/learn/12_training.ipynb #b66ab11f
 def train_head(
     features:Features, # raw maps of the training images, all normal
     config:Config, # everything else
