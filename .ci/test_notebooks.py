@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Run notebooks from top to bottom, one process each, as many at a time as there are cores.
 
-    .ci/test_notebooks.py [--flags real] [--simulated-gpu] [notebook ...]
+    .ci/test_notebooks.py [--flags real] [--simulated-gpu] [--coverage] [notebook ...]
 
-Without notebooks: all in nbs/ or, with --flags, those with a cell of that flag. The last line
-reads `N passed, N failed`.
+Without notebooks: all in nbs/ or, with --flags, those with a cell of that flag. With --coverage,
+the lines of the package that no notebook runs are listed, and too many of them count as a failure.
+The last line reads `N passed, N failed`.
 """
 import argparse
 import multiprocessing
@@ -18,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
+COVERAGE = 95 # percent of the package's lines, at least
 PROCESSES = multiprocessing.get_context('forkserver') # every process starts with the same imports
 IMPORTS = [
     'nbdev.test', 'pandas', 'matplotlib.pyplot', 'seaborn', 'sklearn.metrics', 'sklearn.manifold',
@@ -44,11 +46,27 @@ def test_on_simulated_gpu(notebook, flags):
     return passed and transfers['to'] > 0
 
 
+def test_with_coverage(notebook, flags, folder):
+    "The same; the lines of the package that were run are kept in a folder."
+    sys.path.append(str(Path(__file__).parent))
+    from package_lines import new_coverage, run_as_module
+    run_as_module()
+    coverage = new_coverage(folder)
+    coverage.start()
+    passed = test(notebook, flags)
+    coverage.stop()
+    coverage.save()
+    return passed
+
+
 def child(notebook, args, log):
     "Run one notebook with all output in a file."
     os.dup2(os.open(log, os.O_WRONLY), 1)
     os.dup2(1, 2)
-    passed = (test_on_simulated_gpu if args.simulated_gpu else test)(notebook, args.flags)
+    if args.coverage:
+        passed = test_with_coverage(notebook, args.flags, args.coverage)
+    else:
+        passed = (test_on_simulated_gpu if args.simulated_gpu else test)(notebook, args.flags)
     sys.exit(not passed)
 
 
@@ -79,17 +97,30 @@ def chosen(args):
     return [notebook for notebook in every if flag.search(notebook.read_text(encoding='utf-8'))]
 
 
+def run_all(args):
+    "Run the notebooks; for each, whether it passed. The last is for the coverage, if asked for."
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        results = list(pool.map(lambda notebook: passes(notebook, args), chosen(args)))
+    if args.coverage and results:
+        sys.path.append(str(Path(__file__).parent))
+        from package_lines import report
+        results.append(report(args.coverage, COVERAGE))
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('notebooks', nargs='*', type=Path)
     parser.add_argument('--flags', default='', help='test flags whose cells are run as well')
     parser.add_argument('--simulated-gpu', action='store_true', help='see simulated_gpu.py')
+    parser.add_argument('--coverage', action='store_true', help='see package_lines.py')
     args = parser.parse_args()
     os.environ['OMP_NUM_THREADS'] = '1'
     PROCESSES.set_forkserver_preload(IMPORTS)
     start = time.time()
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        results = list(pool.map(lambda notebook: passes(notebook, args), chosen(args)))
+    with tempfile.TemporaryDirectory() as folder:
+        args.coverage = args.coverage and Path(folder)
+        results = run_all(args)
     print(f'{time.time() - start:.0f} s altogether')
     print(f'{sum(results)} passed, {len(results) - sum(results)} failed')
     sys.exit(not all(results) or not results)

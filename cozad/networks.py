@@ -21,6 +21,9 @@ _UNKNOWN = ("timm knows no network '{}' that gives maps ({}); timm.list_models()
             "and file.py:function takes a network of your own.")
 
 
+_ANY_SIZE = {'strict_img_size': False}, {'dynamic_img_size': True}, {} # as timm's networks have it
+
+
 def _shape_options(name):
     "The strides of all maps of a timm network, and what lets it take images of several sizes."
     with torch.device('meta'):
@@ -29,7 +32,7 @@ def _shape_options(name):
         if isinstance(net, FeatureGetterNet):
             every = net.model
         has_patches = hasattr(every, 'patch_embed')
-        for option in ({'dynamic_img_size': True}, {}) if has_patches else ({},):
+        for option in _ANY_SIZE if has_patches else ({},):
             try:
                 timm.create_model(name, features_only=True, **option)
                 break

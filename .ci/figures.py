@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""The figures behind what cozad promises, from the tables stored in nbs/results.
+
+    .ci/figures.py
+
+A figure that is not stored yet reads n/a. The page is nbs/evidence/21_promises.ipynb.
+"""
+import json
+import re
+from pathlib import Path
+import pandas as pd
+
+NBS = Path(__file__).resolve().parent.parent/'nbs'
+SHOWN = ('torch', 'timm', 'numpy', 'scikit-learn', 'pandas') # of the versions
+
+
+def stored(name):
+    "A stored table; None if there is none."
+    path = NBS/'results'/f'{name}.csv'
+    return pd.read_csv(path) if path.is_file() else None
+
+
+def said(notebook, pattern):
+    "A part of what a notebook shows, as it was stored with it; n/a if it is not there."
+    path = NBS/notebook
+    found = path.is_file() and re.search(pattern, path.read_text(encoding='utf-8'))
+    return found[1] if found else 'n/a'
+
+
+def kills(table):
+    return f'{table.kills.sum()}; {table.equal.sum()} ended with the same bits'
+
+
+def mutants(table):
+    share = 100 * table.killed.sum() / (table.tried - table.equivalent).sum()
+    return f'{table.tried.sum()} tried, {share:.1f} % of those that change a result noticed'
+
+
+def pixels(table):
+    worst = table.iloc[-1]
+    return f'{worst.pixels:.0e} pixels in {worst.peak_mb:.0f} MB'
+
+
+def images(table):
+    columns = [name for name in table if table[name].dtype != object]
+    return ', '.join(f'{name} {table[name].iloc[-1]:g}' for name in columns)
+
+
+def coverage(table):
+    share = 100 * (1 - table.missed.sum() / table.lines.sum())
+    return f'{share:.1f} % of {table.lines.sum()} lines, {len(table)} modules'
+
+
+def versions(table):
+    known = table.set_index('package')
+    names = [name for name in SHOWN if name in known.index]
+    return ', '.join(f"{name} {known['oldest tried'][name]} to {known['newest tried'][name]}"
+                     for name in names)
+
+
+def licences(table):
+    return f"{(table['needed by'] == 'cozad').sum()} packages for every user, {len(table)} in all"
+
+
+TABLES = { # what: stored table, how it is put into words
+    'kill -9, then resumed': ('crashes', kills),
+    'mutants of the code': ('mutations', mutants),
+    'lines that a test runs': ('coverage', coverage),
+    'metrics in a stream': ('load_pixels', pixels),
+    'many images, the last row': ('load_images', images),
+    'versions': ('versions', versions),
+    'licences': ('licences', licences),
+}
+
+
+def figures():
+    "A row for each figure: what, how much, where from."
+    cases = said('use/15_bad_input.ipynb', r'(\d+ cases are refused, \d+ are found or fine)')
+    rows = [('bad input', cases, 'use/15_bad_input.ipynb')]
+    for what, (name, in_words) in TABLES.items():
+        table = stored(name)
+        date = ''
+        if table is not None:
+            about = json.loads((NBS/'results'/f'{name}.json').read_text(encoding='utf-8'))
+            date = f", {about['environment']['date']}"
+        number = 'n/a' if table is None else in_words(table)
+        rows.append((what, number, f'results/{name}.csv{date}'))
+    return pd.DataFrame(rows, columns=['what', 'figure', 'from'])
+
+
+if __name__ == '__main__':
+    for row in figures().itertuples(index=False):
+        print(f'{row[0]:26} {row[1]}  ({row[2]})')
