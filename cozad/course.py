@@ -80,7 +80,7 @@ def _shape_problem(name, result, right):
         for word, value in (('mean', right.mean()), ('sum', right.sum())):
             if np.isclose(result, value, rtol=1e-4):
                 return f'{text}: it is the {word} of the right values.'
-    if right.ndim > 1 and result.shape == right.shape[::-1]:
+    if result.shape == right.shape[::-1]:
         return f'{text}: the axes are exchanged.'
     if result.squeeze().shape == right.squeeze().shape:
         return f'{text}: an axis of length 1 is too many or missing.'
