@@ -8,6 +8,7 @@ import io
 import re
 from pathlib import Path
 import coverage
+import pandas as pd
 from execnb.shell import CaptureShell
 
 PACKAGE = Path(__file__).resolve().parent.parent/'cozad'
@@ -51,12 +52,25 @@ def run_as_module():
     CaptureShell.cell = cell
 
 
-def report(folder, least):
+def by_module(whole):
+    "A row for each module: how many lines it has, and how many of them were not run."
+    rows = []
+    for file in sorted(PACKAGE.glob('*.py')):
+        if file.name not in ('_modidx.py', '__main__.py'):
+            _, lines, _, missed, _ = whole.analysis2(str(file))
+            rows.append((file.stem, len(lines), len(missed)))
+    return pd.DataFrame(rows, columns=['module', 'lines', 'missed'])
+
+
+def report(folder, least, save=False):
     "Print the share of lines for each module and altogether; whether that is enough."
     whole = new_coverage(folder)
     whole.combine([str(folder)], keep=True)
     table = io.StringIO()
     share = whole.report(file=table, show_missing=True, precision=1)
     print(table.getvalue())
+    if save:
+        from cozad.results import save_table
+        save_table(by_module(whole), PACKAGE.parent/'nbs/results/coverage.csv', {})
     print(f'{share:.1f} % of the lines of the package are run; at least {least} % must be')
     return share >= least

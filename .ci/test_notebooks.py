@@ -104,7 +104,7 @@ def run_all(args):
     if args.coverage and results:
         sys.path.append(str(Path(__file__).parent))
         from package_lines import report
-        results.append(report(args.coverage, COVERAGE))
+        results.append(report(args.coverage, COVERAGE, args.save))
     return results
 
 
@@ -114,6 +114,7 @@ def main():
     parser.add_argument('--flags', default='', help='test flags whose cells are run as well')
     parser.add_argument('--simulated-gpu', action='store_true', help='see simulated_gpu.py')
     parser.add_argument('--coverage', action='store_true', help='see package_lines.py')
+    parser.add_argument('--save', action='store_true', help='store what --coverage finds')
     args = parser.parse_args()
     os.environ['OMP_NUM_THREADS'] = '1'
     PROCESSES.set_forkserver_preload(IMPORTS)
