@@ -29,7 +29,8 @@ PARTS = {'learn': 'Learn', 'use': 'Use', 'evidence': 'Evidence', 'reference': 'R
 
 def sidebar():
     "The order of the pages as YAML: the index, then the notebooks of each part by number."
-    lines = ['website:', '  sidebar:', '    contents:', '    - index.ipynb', '    - contents.ipynb']
+    lines = ['website:', '  sidebar:', '    contents:']
+    lines += [f'    - {page}.ipynb' for page in ('index', 'what_came_out', 'contents')]
     for folder, title in PARTS.items():
         lines += [f'    - section: {title}', '      contents:']
         lines += [f'      - {folder}/{page.name}' for page in sorted((NBS/folder).glob('*.ipynb'))]

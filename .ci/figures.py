@@ -42,8 +42,9 @@ def pixels(table):
 
 
 def images(table):
-    columns = [name for name in table if table[name].dtype != object]
-    return ', '.join(f'{name} {table[name].iloc[-1]:g}' for name in columns)
+    most = table.images.max()
+    highest = table[table.images == most].peak_mb.max()
+    return f'{most:,} images through {table.door.nunique()} commands, at most {highest:.0f} MB'
 
 
 def coverage(table):
@@ -67,7 +68,7 @@ TABLES = { # what: stored table, how it is put into words
     'mutants of the code': ('mutations', mutants),
     'lines that a test runs': ('coverage', coverage),
     'metrics in a stream': ('load_pixels', pixels),
-    'many images, the last row': ('load_images', images),
+    'many images': ('load_images', images),
     'versions': ('versions', versions),
     'licences': ('licences', licences),
 }
@@ -75,8 +76,8 @@ TABLES = { # what: stored table, how it is put into words
 
 def figures():
     "A row for each figure: what, how much, where from."
-    cases = said('use/15_bad_input.ipynb', r'(\d+ cases are refused, \d+ are found or fine)')
-    rows = [('bad input', cases, 'use/15_bad_input.ipynb')]
+    cases = said('use/16_bad_input.ipynb', r'(\d+ cases are refused, \d+ are found or fine)')
+    rows = [('bad input', cases, 'use/16_bad_input.ipynb')]
     for what, (name, in_words) in TABLES.items():
         table = stored(name)
         date = ''
