@@ -21,7 +21,8 @@ PAGES = [ # file, word in the line below the strip
     ('09_maml', 'two loops'), ('10_config', 'settings'), ('11_objective', 'one loss'),
     ('12_training', 'training'), ('13_why_zero_shot_is_hard', 'new category'),
     ('14_painted_defects', 'painted defects'), ('15_symmetry', 'symmetry'),
-    ('16_zero_shot', 'one image'),
+    ('16_zero_shot', 'one image'), ('17_cozad_in_150_lines', 'in 150 lines'),
+    ('18_glossary', 'glossary'),
 ]
 LEFT, WIDTH, STEP, HEIGHT = 76, 720, 40, 28
 
@@ -64,8 +65,12 @@ def breadcrumb(current):
 
 def markdown(page):
     "What stands under the title of a page."
+    links = f'{breadcrumb(page[:2])}\n'
+    if f'here/{page}' not in DRAWINGS:
+        return links
     name = page[3:].replace('_', ' ')
-    return f'![You are here: {name}](../images/here/{page}.svg)\n\n{breadcrumb(page[:2])}\n'
+    return f'![You are here: {name}](../images/here/{page}.svg)\n\n{links}'
 
 
-DRAWINGS = {f'here/{page}': strip(page[:2]) for page, _ in PAGES if page != '00_start_here'}
+BOXES = {page for _, _, boxes in ROWS for page, _ in boxes} # these pages have a place in the strip
+DRAWINGS = {f'here/{page}': strip(page[:2]) for page, _ in PAGES if page[:2] in BOXES}
