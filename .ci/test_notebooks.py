@@ -91,6 +91,7 @@ def chosen(args):
     if args.notebooks:
         return [notebook.resolve() for notebook in args.notebooks]
     every = sorted(NBS.rglob('*.ipynb'))
+    every.sort(key=lambda notebook: notebook.parent.name == 'reference') # short pages last
     if not args.flags:
         return every
     flag = re.compile(rf"#\| ({'|'.join(args.flags.split())})\b")
