@@ -28,6 +28,7 @@ class Exercise(NamedTuple):
     cases:Callable[[], list[tuple]] # new arguments, several sets of them
     right:Callable # the library's function, with the exercise's arguments
     word:str|tuple[str, ...]='value' # for one of the returned numbers, or for each
+    through:str|None=None # argument to which a gradient must flow from the result
 
 
 def _rand(seed, *shape):
@@ -35,7 +36,7 @@ def _rand(seed, *shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 # %% ../nbs/reference/48_course_cases.ipynb #95fc3d15
-def _to_tensor_cases():
+def _normalised_cases():
     mean, std = (.485, .456, .406), (.229, .224, .225)
     rng = np.random.default_rng(0)
     grey = np.full((1, 1, 3), 51, np.uint8)
@@ -144,7 +145,7 @@ def _total_loss_cases():
     return [by_hand, case(_rand(0, 3, 5).abs(), [1., .2, .7], 2., 3., 50., .005)]
 
 # %% ../nbs/reference/48_course_cases.ipynb #672bfdce
-def _library_to_tensor(image, mean, std):
+def _library_normalised(image, mean, std):
     return images.normalise(torch.from_numpy(image).movedim(2, 0) / 255, mean, std)
 
 
@@ -181,7 +182,7 @@ def _library_total_loss(margins, weights, contrastive, lambda_cont, squared_norm
 
 
 EXERCISES:dict[str, Exercise] = {
-    'to_tensor': Exercise(_to_tensor_cases, _library_to_tensor),
+    'normalised': Exercise(_normalised_cases, _library_normalised),
     'auroc': Exercise(_auroc_cases, metrics.auroc, 'AUROC'),
     'patch_features': Exercise(_patch_features_cases, features.aggregate),
     'bank_scores': Exercise(_bank_scores_cases, _library_bank_scores, 'score'),
@@ -193,7 +194,7 @@ EXERCISES:dict[str, Exercise] = {
     'fit_iqr': Exercise(_fit_iqr_cases, confidence.fit_iqr, ('first quartile', 'threshold')),
     'soft_weights': Exercise(_soft_weights_cases, _library_soft_weights, 'weight'),
     'det_cov': Exercise(_det_cov_cases, covariance.covariance_determinant, 'determinant'),
-    'adapt': Exercise(_adapt_cases, _library_adapt, 'parameter'),
+    'adapt': Exercise(_adapt_cases, _library_adapt, 'parameter', 'theta'),
     'meta_gradient': Exercise(_meta_gradient_cases, _library_meta_gradient, 'gradient'),
     'total_loss': Exercise(_total_loss_cases, _library_total_loss, 'loss'),
 }

@@ -23,7 +23,7 @@ class Mistakes(NamedTuple):
 MISTAKES:dict[str, Mistakes] = {} # by name of the exercise
 
 # %% ../nbs/reference/50_course_mistakes.ipynb #4f1bb0b8
-def _to_tensor(flaws, image, mean, std):
+def _normalised(flaws, image, mean, std):
     mean, std = np.array(mean), np.array(std)
     unit = image / (1 if 'no 255' in flaws else 255)
     if 'reversed' in flaws:
@@ -34,17 +34,18 @@ def _to_tensor(flaws, image, mean, std):
         std = 1
     if 'variance' in flaws:
         std = std ** 2
-    normalised = (unit - mean) / std
+    scaled = unit - mean / std if 'brackets' in flaws else (unit - mean) / std
     if 'reshaped' in flaws:
-        return normalised.reshape(3, *image.shape[:2])
-    return normalised.transpose(2, 1, 0) if 'turned' in flaws else normalised.transpose(2, 0, 1)
+        return scaled.reshape(3, *image.shape[:2])
+    return scaled.transpose(2, 1, 0) if 'turned' in flaws else scaled.transpose(2, 0, 1)
 
 
-MISTAKES['to_tensor'] = Mistakes(_to_tensor, {
+MISTAKES['normalised'] = Mistakes(_normalised, {
     'no 255': 'the pixels are not divided by 255, but mean and std are those of [0, 1].',
     'no mean': 'the mean is not subtracted.',
     'no std': 'it is not divided by the standard deviation.',
     'variance': 'it is divided by the variance; divide by the standard deviation.',
+    'brackets': 'only the mean is divided by the standard deviation; brackets are missing.',
     'reversed': 'the colours are in the order blue, green, red.',
     'reshaped': '`reshape` mixes pixels and colours; move the last axis to the front.',
     'turned': 'rows and columns are exchanged; move only the axis of the colours.',
@@ -152,7 +153,9 @@ def _noisy(flaws, q, sigma, generator):
     shape = q.shape[1:] if 'one row' in flaws else q.shape
     draw = torch.rand if 'uniform' in flaws else torch.randn
     noise = draw(shape, generator=generator)
-    if 'variance' in flaws:
+    if 'squared' in flaws:
+        sigma = sigma ** 2
+    elif 'variance' in flaws:
         sigma = sigma ** .5
     if 'no sigma' in flaws:
         sigma = 1
@@ -163,6 +166,7 @@ def _noisy(flaws, q, sigma, generator):
 
 MISTAKES['noisy'] = Mistakes(_noisy, {
     'variance': 'sigma is used as a variance; it is the standard deviation.',
+    'squared': 'the noise is multiplied by sigma squared; sigma itself is the factor.',
     'no sigma': 'the noise is not multiplied by sigma.',
     'uniform': 'the noise is uniform (`rand`); it is Gaussian (`randn`).',
     'one row': 'every feature gets the same noise; draw as many rows as q has.',
@@ -180,6 +184,8 @@ def _margin_loss(flaws, normal, noisy, th_pos, th_neg):
         low, high = normal - th_pos, th_neg - noisy
     else:
         low, high = th_pos - normal, noisy - th_neg
+    if 'plus' in flaws:
+        high = noisy + th_neg
     if 'half' in flaws:
         return low.clamp(min=0)
     if 'no clamp' in flaws:
@@ -193,6 +199,7 @@ MISTAKES['margin_loss'] = Mistakes(_margin_loss, {
     'printed': 'th_pos stands in both terms, as the paper prints it; the second needs th_neg.',
     'exchanged': 'normal and noisy are exchanged.',
     'turned': 'the signs are turned: it punishes what is right.',
+    'plus': 'th_neg is added to the noisy ones; subtract it.',
     'no clamp': 'negative terms are kept; each is at least 0.',
     'clamped late': 'the sum is cut at 0; each of the two terms must be.',
     'half': 'the term of the noisy features is missing.',

@@ -139,8 +139,12 @@ def _adapt(flaws, loss, theta, batch, lr, steps):
         lr = 1
     if 'ascent' in flaws:
         lr = -lr
+    summed = 0
     for _ in range(steps):
         gradient = first if 'old gradient' in flaws else gradient_of(theta, batch)
+        if 'not zeroed' in flaws:
+            summed = summed + gradient
+            gradient = summed
         if 'unit' in flaws:
             gradient = gradient / gradient.norm()
         theta = theta - lr * gradient
@@ -151,6 +155,7 @@ TRAINING_MISTAKES['adapt'] = Mistakes(_adapt, {
     'ascent': 'it climbs; a step goes against the gradient.',
     'one step': 'it makes one step, whatever `steps` says.',
     'old gradient': 'each step takes the gradient at the start; take it where theta is now.',
+    'not zeroed': 'the gradients of earlier steps are added up; start each step from zero.',
     'no rate': 'the gradient is not multiplied by lr.',
     'unit': 'the gradient is normalised; Eq. 11 takes it as it is.',
 })
@@ -195,6 +200,8 @@ def _total_loss(flaws, margins, weights, *terms):
     loss = weighted.sum() if 'sum' in flaws else weighted.mean()
     if 'divided' in flaws:
         loss = loss / weights.mean()
+    if 'by the sum' in flaws:
+        loss = weighted.sum() / weights.sum()
     if 'root' in flaws:
         squared_norm = squared_norm ** .5
     if 'no lambda' in flaws:
@@ -210,6 +217,7 @@ TRAINING_MISTAKES['total_loss'] = Mistakes(_total_loss, {
     'sum': 'the margin losses are summed; take the mean.',
     'no weights': 'the weights are not used.',
     'divided': 'it is divided by the sum of the weights; Eq. 7 divides by the number of images.',
+    'by the sum': 'the margin losses are divided by the sum of the weights; take the mean.',
     'no lambda': 'lambda_cont is not used.',
     'all weighted': 'the weights also act on the contrastive loss; Eq. 7 weighs the margin only.',
     'minus': 'the penalty is subtracted; it is added.',
