@@ -144,7 +144,16 @@ class Detector(_TrainedDetector):
         head, self.history_ = train_head(features, config, device, progress, checkpoint)
         record = TrainingImages.of(chosen)
         self.model_ = Model(head, config, {'fit': [category]}, fingerprint(backbone), record)
-        return self.calibrate([images[i] for i in self.held_back_], progress=progress)
+        return self._calibrate_held_back(images, progress)
+
+    def _calibrate_held_back(self, images, progress):
+        "Set the threshold by the images that were held back; a warning says of how many."
+        held_back = [images[i] for i in self.held_back_]
+        output = run_pipeline(self.pipeline_in_use(), held_back, progress)
+        scores = output_scores(output, self.model_in_use.config)
+        threshold = threshold_from_normals(scores, self.rate, len(images))
+        self.threshold_ = with_domain(threshold, output, np.arange(len(held_back)))
+        return self
 
     def _training_config(self, backbone, images):
         "The config, with the backbone that is in use and the bits of the images."

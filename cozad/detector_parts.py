@@ -100,7 +100,10 @@ class DetectorParts(BaseEstimator):
         if not self.__sklearn_is_fitted__():
             return 'Detector: not trained yet'
         model = self.model_in_use
-        sources = [f"{name}: {', '.join(parts)}" for name, parts in model.source.items()]
+        sources = [
+            f"{'' if name == 'fit' else f'{name}: '}{', '.join(parts)}" # 'fit' is no set
+            for name, parts in model.source.items()
+        ]
         bits = f', images of {model.config.bits} bits' if model.config.bits else ''
         return (f'Detector: {model.method} with backbone {model.config.backbone}'
                 f'{bits}, trained on {"; ".join(sources)}; '

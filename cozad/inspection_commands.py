@@ -31,16 +31,17 @@ from cozad.commands import (
 from .config import method_name
 from .console import show
 from .detector import Detector
+from .digests import image_digests
 from .files import atomic_write, usable_file, usable_folder
 from .ignored_region import IgnoredRegion, Regions
 from .left_files import left_sentence
 from .names import path_text
-from .normal_images import LayoutWarning
+from .normal_images import LayoutWarning, list_normal_images
 from .options import ThresholdOptions
 from .report import exit_code, predict_to_folder, prediction_summary
 from .result_files import MAP_FORMATS, ResultFiles
 from .streams import detect_stream, is_video, plot_over_time, score_frames, video_frames
-from .threshold import ThresholdWarning, check_rate
+from .threshold import OTHER_PRODUCTS, ThresholdWarning, check_rate
 from .tiling import Tiling
 
 # %% ../nbs/reference/44_inspection_commands.ipynb #e0490011
@@ -96,6 +97,8 @@ def fit_command(
 
     Example: cozad fit good --backbone lite0 --out mine.safetensors
     """
+    if options.method == 'zero-shot':
+        raise ValueError('fit has no zero-shot; `cozad train SETS --method zero-shot` has it.')
     config = changes.apply(chosen_method(options.method, ('simplenet', 'cozad')))
     if not folder.is_dir():
         raise ValueError(f"There is no folder '{folder}'.")
@@ -107,7 +110,8 @@ def fit_command(
     )
     say_what_is_left([folder])
     checkpoint = usable_file(out.with_name(f'{out.name}.checkpoint'))
-    with_plain_warnings(lambda: detector.fit(folder, checkpoint=checkpoint).save(out))
+    way_out = '`cozad predict --normals FOLDER`'
+    with_plain_warnings(lambda: detector.fit(folder, checkpoint=checkpoint).save(out), way_out)
     checkpoint.unlink()
     show(f'{out}: {method_name(config)}, trained on {folder}; {detector.threshold_}')
 
@@ -120,7 +124,7 @@ def say_what_is_left(paths):
             show(f'cozad: {sentence}', err=True)
 
 
-def with_plain_warnings(action):
+def with_plain_warnings(action, way_out='--normals FOLDER'):
     "The result of `action`; its warnings go to the error stream as sentences."
     with warnings.catch_warnings(record=True) as caught:
         for category in (ThresholdWarning, LayoutWarning):
@@ -129,7 +133,7 @@ def with_plain_warnings(action):
     for warning in caught:
         if warning.category in (ThresholdWarning, LayoutWarning):
             message = str(warning.message)
-            message = message.replace('calibrate(normal_images)', '--normals FOLDER')
+            message = message.replace('calibrate(normal_images)', way_out)
             show(f'cozad: {message}', err=True)
     return result
 
@@ -167,6 +171,16 @@ class OutputOptions:
         return ResultFiles(self.masks, self.maps, self.boxes, self.min_area)
 
 
+def _say_what_was_learned(detector, normals):
+    "A sentence when images for the threshold were trained on."
+    images = list_normal_images(normals, choose=False)
+    known = detector.model_in_use.images.all
+    count = sum(digest in known for digest in image_digests(images)) if known else 0
+    if count:
+        show(f"cozad: {count} of the {len(images)} images of '{normals}' were learned from, so "
+             'the threshold is too low for new ones; name images that were not.', err=True)
+
+
 def _begin_prediction(detector, regions, threshold):
     "A detector from its file, with what was given in place of what is stored."
     stored = detector.regions_in_use
@@ -180,6 +194,11 @@ def _begin_prediction(detector, regions, threshold):
         detector.set_params(threshold=threshold.threshold)
     if threshold.normals:
         with_plain_warnings(lambda: detector.calibrate(threshold.normals, rate=threshold.rate))
+        _say_what_was_learned(detector, threshold.normals)
+    if getattr(detector.threshold_in_use, 'how', None) == OTHER_PRODUCTS:
+        show('cozad: the threshold of the model comes from other products, so there are scores '
+             'but no predictions; --normals FOLDER or --threshold X sets one.', err=True)
+        detector.set_params(threshold=None)
     return detector
 
 # %% ../nbs/reference/44_inspection_commands.ipynb #e0490032
@@ -243,8 +262,7 @@ def _predict_images(detector, paths, output):
         rows = json.loads(table.to_json(orient='records'))
         show(json.dumps(rows, indent=1)) # ASCII, for any console
     else:
-        page = output.out/'report.html'
-        show(f'{prediction_summary(table)}\n{detector}\nReport: {page}')
+        show(f"{prediction_summary(table)}\n{detector}\nReport: {output.out/'report.html'}")
     return table
 
 # %% ../nbs/reference/44_inspection_commands.ipynb #e0490033

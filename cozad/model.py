@@ -165,7 +165,8 @@ def read_model_file(
             return file.metadata() or {}, tensors
     except FileNotFoundError:
         raise ValueError(f"There is no model at '{path}'; "
-                         f"`cozad train --out {path}` would make one.") from None
+                         f"`cozad fit FOLDER --out {path}` makes one from images of one "
+                         f"product, `cozad train SETS --out {path}` from sets.") from None
     except (*UNREADABLE, SafetensorError, RuntimeError) as error:
         raise ValueError(f"'{path}' is not a model of cozad, or is damaged ({error}); take the "
                          'file again from where it came from, or make it anew.') from None

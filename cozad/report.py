@@ -257,7 +257,9 @@ def _check_outside(images, out):
     for given in images:
         is_folder = isinstance(given, (str, Path)) and local_path(given).is_dir()
         if is_folder and here.is_relative_to(local_path(given).resolve()):
-            raise ValueError(f"'{out}' lies in '{given}', so the overlays would be predicted next "
+            is_same = here == local_path(given).resolve()
+            where = 'is the folder of the images itself' if is_same else f"lies in '{given}'"
+            raise ValueError(f"'{out}' {where}, so the overlays would be predicted next "
                              'time, as images; name a folder for the results elsewhere.')
 
 

@@ -103,9 +103,29 @@ def check_rate(
         )
 
 
+def _too_few(n, rate, held_back_of):
+    "What is wrong with so few images, and how many it takes."
+    needed = math.ceil(1 / rate - 1e-9) - 1
+    images = 'image' if n == 1 else 'images'
+    about = (
+        f'{n} normal {images} cannot support a rate of false alarms of {rate:.3g}. The '
+        f'largest score is the threshold now, with an expected rate of {1 / (n + 1):.3g}. '
+    )
+    if held_back_of is None:
+        return f'{about}Take {needed} images or more.'
+    possible = math.ceil(100 / (n + 1) - 1e-9) / 100
+    return (
+        f'{about}{n} of your {held_back_of} images {"was" if n == 1 else "were"} held back for '
+        f'the threshold; a rate of {rate:.3g} needs {needed} held back, about {5 * needed} in the '
+        f'folder. Or give a rate of {possible:.2g} or more, or set the threshold with more images '
+        'by calibrate(normal_images).'
+    )
+
+
 def threshold_from_normals(
     scores:Sequence[float], # image scores of normal images that the head has not learned from
     rate:float=.05, # share of false alarms that is acceptable
+    held_back_of:int|None=None, # images of which these were held back; None: they are all
 ) -> Threshold:
     "The lowest threshold for the rate. Raises ValueError for bad scores; warns for too few."
     scores = np.sort(np.asarray(scores, float).ravel())
@@ -115,13 +135,7 @@ def threshold_from_normals(
     check_rate(rate)
     k = math.ceil((n + 1) * (1 - rate) - 1e-9)
     if k > n:
-        needed = math.ceil(1 / rate - 1e-9) - 1
-        warnings.warn(
-            f'{n} normal images cannot support a rate of false alarms of {rate:.3g}. Their '
-            f'largest score is the threshold now, with an expected rate of {1 / (n + 1):.3g}. '
-            f'Take {needed} images or more.',
-            ThresholdWarning, stacklevel=3,
-        )
+        warnings.warn(_too_few(n, rate, held_back_of), ThresholdWarning, stacklevel=3)
     value = float(scores[min(k, n) - 1])
     return Threshold(value, 'normal images', tuple(scores.tolist()))
 

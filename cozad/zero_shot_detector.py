@@ -6,6 +6,7 @@
 __all__ = ['ZERO_SHOT', 'SOURCE_IMAGES', 'source_categories', 'threshold_of_others', 'fit_zero_shot', 'evaluate_zero_shot']
 
 # %% ../nbs/use/15_zero_shot_detector.ipynb #d1f6869d
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,12 @@ from .metrics import image_metrics, pixel_metrics
 from .model import Model
 from .pixels import training_bits
 from .simplenet import anomaly_map
-from .threshold import OTHER_PRODUCTS, Threshold, threshold_from_normals
+from cozad.threshold import (
+    OTHER_PRODUCTS,
+    Threshold,
+    ThresholdWarning,
+    threshold_from_normals,
+)
 from .zero_shot import ZeroShotHead, fit_source, mean_of_highest, statistics_of
 
 # %% ../nbs/use/15_zero_shot_detector.ipynb #6e0eb648
@@ -76,7 +82,10 @@ def threshold_of_others(
         rest = {other: m for other, m in several.items() if other != name}
         units = torch.tensor(fit_source(rest).spreads).view(-1, 1, 1)
         scores += mean_of_highest((maps / units).sum(1)).tolist()
-    return Threshold(threshold_from_normals(scores, rate).value, OTHER_PRODUCTS)
+    with warnings.catch_warnings(): # products, not images, are what there are too few of
+        warnings.simplefilter('ignore', ThresholdWarning)
+        value = threshold_from_normals(scores, rate).value
+    return Threshold(value, OTHER_PRODUCTS)
 
 
 def fit_zero_shot(
