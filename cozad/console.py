@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -98,6 +99,24 @@ def _end(sentence, code):
     return typer.Exit(code)
 
 
+@contextmanager
+def _warnings_as_sentences():
+    "Within the block a warning is a sentence on the error stream, without file and line."
+    before = warnings.showwarning
+
+    def show_warning(message, category, *place):
+        if category is not UserWarning and not category.__module__.startswith('cozad.'):
+            return before(message, category, *place)
+        sentence = ' '.join(str(message).split())
+        return show(f'cozad: {sentence}', err=True)
+
+    warnings.showwarning = show_warning
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
 def with_plain_errors(
     command:Callable,
 ) -> Callable: # with the same signature
@@ -107,7 +126,8 @@ def with_plain_errors(
         for stream in (sys.stdout, sys.stderr):
             tolerate(stream)
         try:
-            return command(**values)
+            with _warnings_as_sentences():
+                return command(**values)
         except _ENDS:
             raise
         except KeyboardInterrupt:
