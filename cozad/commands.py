@@ -134,7 +134,8 @@ def demo_command(
     """
     usable_folder(out)
     show(summary_table(run_demo(out, changes.apply(DEMO))))
-    show(f"\nTables and maps: {out}\nTry: cozad predict {out/'zero_shot.safetensors'} PHOTOS")
+    file = out/'zero_shot.safetensors'
+    show(f'\nTables and maps: {out}\nTry: cozad predict {file} PHOTOS --normals GOOD_ONES')
 
 # %% ../nbs/reference/43_commands.ipynb #54e189ae
 ZERO_SHOT_SETTINGS = ( # that `--method zero-shot` takes
