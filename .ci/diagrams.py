@@ -37,7 +37,7 @@ def differing(made):
 def main():
     if '--here' in sys.argv:
         here = importlib.import_module('drawings.here')
-        for page, _ in here.PAGES[1:]:
+        for page, _ in here.PAGES:
             print(f'--- {page}\n{here.markdown(page)}')
         return
     made = drawings()

@@ -13,6 +13,9 @@ ROWS = [ # what the row is about, colour, words of each box
     ('other\nways', 'green', [
         ('04', 'no training'), ('14', 'painted defects'), ('15', 'symmetry'), ('16', 'one image'),
     ]),
+    ('the\nwhole', 'yellow', [
+        ('00', 'start here'), ('17', 'CoZAD in 150 lines'), ('18', 'glossary'),
+    ]),
 ]
 PAGES = [ # file, word in the line below the strip
     ('00_start_here', 'start here'), ('01_images', 'images'), ('02_metrics', 'metrics'),
@@ -28,9 +31,9 @@ LEFT, WIDTH, STEP, HEIGHT = 76, 720, 40, 28
 
 
 def strip(current):
-    "The three rows, with the box of one page filled."
+    "The rows, with the box of one page filled."
     names = dict(page.split('_', 1) for page, _ in PAGES)
-    drawing = Drawing(WIDTH, 3 * STEP + 12, f'You are here: {current} {names[current]}')
+    drawing = Drawing(WIDTH, len(ROWS) * STEP + 12, f'You are here: {current} {names[current]}')
     for k, (name, colour, boxes) in enumerate(ROWS):
         y = 12 + k * STEP
         drawing.lines((38, y + HEIGHT / 2), name, 12, fill='#555555')
