@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROTOCOLS', 'BASELINES', 'DISTANCES_AT_ONCE', 'MUTUAL_SCORING', 'feature_norm', 'untrained_head', 'in_image_knn',
-           'memory_bank', 'bank_scorer', 'random_projection', 'coreset', 'MutualScoring', 'mutual_scores']
+           'memory_bank', 'bank_scorer', 'random_projection', 'MutualScoring', 'mutual_scores', 'coreset']
 
 # %% ../nbs/learn/04_baselines.ipynb #e1f7f6e9
 from collections.abc import Callable
@@ -155,26 +155,6 @@ def random_projection(
         return torch.eye(dim)
     return torch.randn(dim, channels, generator=generator) / channels ** .5
 
-# %% ../nbs/learn/04_baselines.ipynb #ffffe63f
-def coreset(
-    bank:Tensor, # (M, dim)
-    n:int, # patches to keep
-    generator:torch.Generator, # on the CPU; for the projection and the first patch
-    channels:int|None=128, # of the projection for distances; None takes the patches as they are
-) -> Tensor: # (n, dim) rows of the bank in the order of choice
-    "Greedy k-centre: always the patch furthest from those chosen. Raises ValueError for n below 1."
-    if n < 1:
-        raise ValueError(f'coreset: n is {n}; a memory bank has at least one patch.')
-    z = bank @ random_projection(bank.shape[1], channels, generator).to(bank)
-    chosen = [int(torch.randint(len(z), (), generator=generator))]
-    to_nearest = torch.full_like(z[:, 0], torch.inf)
-    while len(chosen) < min(n, len(bank)):
-        newest = z[chosen[-1:]]
-        distances = torch.cdist(z, newest, compute_mode='donot_use_mm_for_euclid_dist')[:, 0]
-        to_nearest = torch.minimum(to_nearest, distances)
-        chosen.append(int(to_nearest.argmax()))
-    return bank[chosen]
-
 # %% ../nbs/learn/04_baselines.ipynb #30f7c633
 def _image_patches(features, i, config, device):
     "Patches of one image, (dim, h, w)."
@@ -245,3 +225,23 @@ def mutual_scores(
         nearest = smallest.topk(count, 0, largest=False).values
         scores.append(nearest.mean(0).view(h, w).cpu())
     return torch.stack(scores)
+
+# %% ../nbs/learn/04_baselines.ipynb #ffffe63f
+def coreset(
+    bank:Tensor, # (M, dim)
+    n:int, # patches to keep
+    generator:torch.Generator, # on the CPU; for the projection and the first patch
+    channels:int|None=128, # of the projection for distances; None takes the patches as they are
+) -> Tensor: # (n, dim) rows of the bank in the order of choice
+    "Greedy k-centre: always the patch furthest from those chosen. Raises ValueError for n below 1."
+    if n < 1:
+        raise ValueError(f'coreset: n is {n}; a memory bank has at least one patch.')
+    z = bank @ random_projection(bank.shape[1], channels, generator).to(bank)
+    chosen = [int(torch.randint(len(z), (), generator=generator))]
+    to_nearest = torch.full_like(z[:, 0], torch.inf)
+    while len(chosen) < min(n, len(bank)):
+        newest = z[chosen[-1:]]
+        distances = torch.cdist(z, newest, compute_mode='donot_use_mm_for_euclid_dist')[:, 0]
+        to_nearest = torch.minimum(to_nearest, distances)
+        chosen.append(int(to_nearest.argmax()))
+    return bank[chosen]
