@@ -15,11 +15,14 @@ import os
 import re
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from browser import browser
 
 SITE = Path(__file__).resolve().parent.parent/'_docs'
+SEARCH = 'the search' # its name among those of the pages
 WIDE, PHONE = {'width': 1280, 'height': 900}, {'width': 390, 'height': 844}
 LEFT_TEX = r'''() => {
     const walker = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
@@ -126,6 +129,9 @@ def check_slider(box, k):
 
 def check_dark(page):
     "Whether the ground is dark and words stand out."
+    from playwright.sync_api import TimeoutError
+    with suppress(TimeoutError): # the page follows by itself, in a moment
+        page.wait_for_function(f'({CONTRAST})()[1] < .2', timeout=5000)
     contrast, ground = page.evaluate(CONTRAST)
     if ground > .2:
         yield 'it stays light where a reader asks for dark'
@@ -151,7 +157,6 @@ def check(page, address, name, folder):
     wrong += [f'wider than a phone: {what}' for what in page.evaluate(TOO_WIDE)]
     picture(page, folder, name, 'phone')
     page.emulate_media(color_scheme='dark')
-    page.reload(wait_until='load')
     wrong += check_dark(page)
     picture(page, folder, name, 'dark')
     return wrong + page.wrong
@@ -183,21 +188,32 @@ def tell(name, look):
     return not wrong
 
 
-def run(names, folder):
-    "All pages, one after the other; returns how many failed."
+def look_at(names, address, folder):
+    "Some of the pages, one after the other in a browser of their own; whether each passed."
     from playwright.sync_api import sync_playwright
-    address = serve()
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         options = ['--no-sandbox'] * (os.geteuid() == 0)
         chromium = playwright.chromium.launch(executable_path=browser(), args=options)
         page = chromium.new_page()
         listen(page, address)
         looks = {name: functools.partial(check, page, address, name, folder) for name in names}
-        looks['the search'] = functools.partial(check_search, page, address)
+        if SEARCH in names:
+            looks[SEARCH] = functools.partial(check_search, page, address)
         results = [tell(name, look) for name, look in looks.items()]
         chromium.close()
+    return results
+
+
+def run(names, folder):
+    "All pages in as many browsers as there are cores, four at most; returns how many failed."
+    address = serve()
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    names = [*names, SEARCH]
+    browsers = min(os.cpu_count(), 4, len(names))
+    shares = [names[i::browsers] for i in range(browsers)]
+    with ThreadPoolExecutor(browsers) as pool:
+        results = sum(pool.map(look_at, shares, [address] * browsers, [folder] * browsers), [])
     print(f'{sum(results)} passed, {len(results) - sum(results)} failed')
     return len(results) - sum(results)
 
