@@ -3,15 +3,23 @@
 
     .ci/lowest.py >lowest.txt && pip install --constraint lowest.txt --editable '.[dev]'
 
-So the tests can run with the oldest versions that settings.ini allows. What was tried, and when,
-stands in nbs/results/versions.csv.
+So the tests can run with the oldest versions that settings.ini allows and that exist for this
+Python. What was tried, and when, stands in nbs/results/versions.csv.
 """
 import re
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 
 SETTINGS = Path(__file__).resolve().parent.parent/'settings.ini'
 NEWEST = ('browser', 'cluster', 'heif', 'peers', 'video') # extras that were not tried
+FIRST_WHEELS = { # Python: the first release with a wheel for it, where the bound has none
+    (3, 13): {
+        'matplotlib': '3.9.2', 'numpy': '2.1.0', 'onnx': '1.18.0', 'pandas': '2.2.3',
+        'pillow': '10.4.0', 'safetensors': '0.4.4', 'scikit-image': '0.25.0',
+        'scikit-learn': '1.5.2', 'scipy': '1.14.1',
+    },
+}
 
 
 def bounds():
@@ -30,5 +38,6 @@ def bounds():
 
 
 if __name__ == '__main__':
-    for name, version in sorted(bounds().items()):
+    oldest = bounds() | FIRST_WHEELS.get(sys.version_info[:2], {})
+    for name, version in sorted(oldest.items()):
         print(f'{name}=={version}')
