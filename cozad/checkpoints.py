@@ -125,7 +125,7 @@ def _checked_data(path):
         raise _damaged(path, 'its digest is not that of its content')
     return data[start:]
 
-
+# %% ../nbs/reference/30_checkpoints.ipynb #0a733b9f
 def _read_checkpoint(path):
     "The content of a file. Raises ValueError when it is not a checkpoint of this version."
     data = _checked_data(path)
@@ -142,7 +142,7 @@ def _other_version(path):
     return ValueError(f"'{path}' is not a checkpoint of this version of cozad; "
                       'delete it to begin again.')
 
-
+# %% ../nbs/reference/30_checkpoints.ipynb #5c342c3b
 def _check_same_run(path, content, state, config, features):
     "Raise ValueError when a checkpoint belongs to another version or run."
     if content['generators'].keys() != state.generators.keys():
@@ -160,7 +160,7 @@ def _check_same_run(path, content, state, config, features):
         raise ValueError(f"'{path}' was begun on '{there}', and '{here}' draws other random "
                          'numbers. Go on there, or delete it to begin again.')
 
-
+# %% ../nbs/reference/30_checkpoints.ipynb #40ee4fa1
 def load_checkpoint(
     path:Path|str, # from `save_checkpoint`
     state:TrainingState, # just started; is changed

@@ -117,7 +117,7 @@ def _are_regions(stored):
         return False
     return regions.ignore is None or regions.ignore.marked.dtype == bool
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #008c416a
 _LATER = dict(rate=.05, threshold=None, held_back=None, regions={}) # not in every format
 _RULES:Rules = {
     'format': (lambda value: _is_count(value) and value > 0, 'a whole number above 0'),
@@ -148,7 +148,7 @@ _THRESHOLD_RULES:Rules = {
     ),
 }
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #8e483858
 def check_entry(
     path:Path|str, # for the message
     entry:Any, # the entry `detector` of a file, not of a newer format
@@ -210,7 +210,7 @@ def read_regions(
     "Tiles and region of a detector file. Raises ValueError for a newer format."
     return Regions.from_json(_read_entry(path).get('regions', {}))
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #bb60b332
 def _check_normalisation(path, entry, backbone):
     "Raise ValueError when the backbone normalises images in another way."
     if entry and [*entry['mean'], *entry['std']] != [*backbone.mean, *backbone.std]:
@@ -227,7 +227,7 @@ def _check_width(path, model, backbone, threshold):
     if threshold is not None and threshold.domain is not None and threshold.domain.shape[1] != dim:
         raise wrong_entry(path, 'detector.threshold.domain', f'must have {dim} columns')
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #461b43bd
 def backbone_for(
     path:Path|str, # of a model file
     config:Config, # that it holds
@@ -241,7 +241,7 @@ def backbone_for(
         return backbone_of(config)
     return backbone_of(replace(config, backbone=given))
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #10cf685b
 def read_detector(
     path:Path|str, # from `write_detector` or `save_model`
     backbone:Backbone|str|None=None, # or its name; by default what the file names, if no code

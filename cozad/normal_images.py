@@ -37,7 +37,7 @@ def list_normal_images(
         return [single for entry in images for single in list_normal_images(entry, choose)]
     return list_images(images)
 
-
+# %% ../nbs/reference/15_normal_images.ipynb #c6c3b9ea
 def _images_of_folder(root, choose):
     "The normal images of a folder."
     training = _training_folders(root)
@@ -52,7 +52,7 @@ def _images_of_folder(root, choose):
             f"that holds only these{_example(root)}.")
     return files
 
-
+# %% ../nbs/reference/15_normal_images.ipynb #6d85195c
 def _training_folders(root):
     "Folders such as `train/good` of a category."
     splits = list_folders(root, 'train')
@@ -73,7 +73,7 @@ def _images_for_training(root, folders):
         'others are not learned from.', LayoutWarning, stacklevel=4)
     return images
 
-
+# %% ../nbs/reference/15_normal_images.ipynb #13f32fbc
 def _refuse_categories(root):
     "Raise ValueError for a folder of categories, each with its own train or test."
     categories = [folder for folder in find_categories(root) if folder != root]
@@ -82,7 +82,7 @@ def _refuse_categories(root):
             f"'{root}' holds the layout of a product further below, and a detector learns one "
             f"product: name it, such as '{categories[0]}'.")
 
-
+# %% ../nbs/reference/15_normal_images.ipynb #822744b8
 def _masks_among(files):
     "Masks that lie among images, by their names."
     in_folder = {}
@@ -105,7 +105,7 @@ def _first_suspect(root, files):
     folders = list_folders(root, *others) if others else []
     return folders[0].name if folders else None
 
-
+# %% ../nbs/reference/15_normal_images.ipynb #06efa0be
 def _example(root):
     "A folder to name instead, as the end of a sentence."
     for above in (root, *list_folders(root)):
