@@ -9,7 +9,6 @@ __all__ = ['IMAGE_MODES', 'AuditReport', 'check']
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from .left_files import MASK_ALONE, left_files
 from .masks import mask_files
 from .names import path_text
 from .pixels import decode_image, depth, highest_value, open_image
+from .runtime import in_threads
 
 # %% ../nbs/reference/16_audit.ipynb #3c6562f4
 IMAGE_MODES = { # of PIL images, other than RGB, in words
@@ -222,9 +222,8 @@ def check(
         if benchmark not in BENCHMARKS:
             raise ValueError(f'{benchmark!r} is not one of {", ".join(BENCHMARKS)}.')
         benchmark = BENCHMARKS[benchmark]
-    with ThreadPoolExecutor() as pool:
-        checks = pool.map(_check_files, samples)
-        checks = list(tqdm(checks, 'check', len(samples), disable=None))
+    checks = in_threads(_check_files, samples)
+    checks = list(tqdm(checks, 'check', len(samples), disable=None))
     findings = [finding for checked in checks for finding in checked.findings]
     left = [finding for root in roots for finding in _left_findings(root, samples)]
     masks_alone = sum(finding.what == f'left: {MASK_ALONE}' for finding in left)

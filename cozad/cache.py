@@ -13,7 +13,6 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 import numpy as np
@@ -24,6 +23,7 @@ from .features import Backbone
 from .files import cache_dir, naming, owner, remove_abandoned, reserve
 from .images import Sample, load_image
 from .pixels import has_transparency
+from .runtime import in_threads
 
 # %% ../nbs/reference/26_cache.ipynb #2314d7ba
 def _digest(*chunks):
@@ -71,9 +71,8 @@ def _file_digest(path):
 def _manifest(circumstances, samples):
     "Everything that the raw maps of `samples` depend on."
     paths = [s.path for s in samples]
-    with ThreadPoolExecutor() as pool:
-        digests = list(pool.map(_file_digest, paths))
-        transparent = any(pool.map(has_transparency, paths))
+    digests = list(in_threads(_file_digest, paths))
+    transparent = any(in_threads(has_transparency, paths))
     files = [[str(path), digest] for path, digest in zip(paths, digests)]
     background = dict(transparency='on white') if transparent else {} # older versions dropped it
     return circumstances | dict(files=files) | background

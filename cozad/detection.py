@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,6 +31,12 @@ from .tiling import PatchScale, full_map, small_map
 
 # %% ../nbs/use/02_detection.ipynb #64d2c4a1
 _PREDICTIONS = {None: 'undecided', False: 'normal', True: 'anomalous'}
+
+
+@lru_cache(maxsize=1) # detections come by the thousand, with one threshold
+def _normal_rule(threshold, kappa):
+    "Quartile and limit of the normal scores of a threshold."
+    return fit_iqr(torch.tensor(threshold.normals, dtype=torch.float64), kappa)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,9 +71,8 @@ class Detection:
         "What the image would count as a training image, Eq. 5."
         if self.threshold is None or not self.threshold.normals:
             return math.nan
-        normals = torch.tensor(self.threshold.normals, dtype=torch.float64)
         score = torch.tensor([self.score], dtype=torch.float64)
-        return soft_weights(score, fit_iqr(normals, self.config.kappa)).item()
+        return soft_weights(score, _normal_rule(self.threshold, self.config.kappa)).item()
 
     @property
     def name(self) -> str:
@@ -136,11 +142,15 @@ def colour_range(
     detections:Sequence[Detection], # at least one
 ) -> tuple[float, float]: # lowest and highest value of the colours
     "One scale for all maps: from the lowest value to the highest, or to a higher threshold."
-    maps = [d.map_at(*height_and_width(d.config.size)) for d in detections]
-    lowest = min(anomaly.min().item() for anomaly in maps)
-    highest = [anomaly.max().item() for anomaly in maps]
-    highest += [d.threshold.value for d in detections if d.threshold]
-    return lowest, max(highest)
+    lowest = math.inf
+    highest = -math.inf
+    for detection in detections: # one map at a time
+        anomaly = detection.map_at(*height_and_width(detection.config.size))
+        lowest = min(lowest, anomaly.min().item())
+        highest = max(highest, anomaly.max().item())
+        if detection.threshold:
+            highest = max(highest, detection.threshold.value)
+    return lowest, highest
 
 
 _ROWS = 256 # of a picture mixed at a time: a pixel takes a hundred bytes while it is mixed

@@ -26,12 +26,8 @@ from .digests import TrainingImages, image_digests
 from .explanation import Explanation, explain
 from .features import Backbone
 from .images import is_single_image, list_images
-from cozad.inference import (
-    make_detections,
-    output_scores,
-    run_pipeline,
-    with_domain,
-)
+from .inference import make_detections, with_domain
+from .many_images import output_parts, score_images
 from .model import Model
 from .normal_images import list_normal_images
 from .pixels import training_bits
@@ -50,8 +46,10 @@ class _TrainedDetector(OutlierMixin, DetectorParts):
     ) -> Detection|list[Detection]: # one for one image, a list for everything else
         "Score, map and prediction. Raises ValueError for unreadable images; warns where in doubt."
         pipeline = self.pipeline_in_use()
-        output = run_pipeline(pipeline, list_images(images), progress, unreadable)
-        detections = make_detections(output, pipeline.model.config, self.threshold_in_use)
+        detections = []
+        for output in output_parts(pipeline, list_images(images), progress, unreadable):
+            config = pipeline.model.config
+            detections += make_detections(output, config, self.threshold_in_use)
         warn_if_unreliable(detections)
         return detections[0] if is_single_image(images) else detections
 
@@ -67,15 +65,14 @@ class _TrainedDetector(OutlierMixin, DetectorParts):
         images = list_images(images) if has_labels else list_normal_images(images, choose=False)
         if has_labels and len(labels) != len(images):
             raise ValueError(f'calibrate: there are {len(images)} images and {len(labels)} labels.')
-        output = run_pipeline(self.pipeline_in_use(), images, progress)
-        scores = output_scores(output, self.model_in_use.config)
+        normal = np.flatnonzero(np.asarray(labels if has_labels else [0] * len(images)) == 0)
+        scored = score_images(self.pipeline_in_use(), images, normal, progress)
         if labels is None:
-            threshold = threshold_from_normals(scores, self.rate if rate is None else rate)
-            normal = np.arange(len(images))
+            rate = self.rate if rate is None else rate
+            threshold = threshold_from_normals(scored.scores, rate)
         else:
-            threshold = threshold_from_labels(scores, labels)
-            normal = np.flatnonzero(np.asarray(labels) == 0)
-        self.threshold_ = with_domain(threshold, output, normal)
+            threshold = threshold_from_labels(scored.scores, labels)
+        self.threshold_ = with_domain(threshold, scored, np.arange(len(scored.features)))
         return self
 
     def explain(
@@ -92,8 +89,8 @@ class _TrainedDetector(OutlierMixin, DetectorParts):
         X:Any, # images: see `list_images`
     ) -> np.ndarray: # (n,), higher is more normal
         "The image scores with the other sign, as scikit-learn has them."
-        output = run_pipeline(self.pipeline_in_use(), list_images(X))
-        return -np.array(output_scores(output, self.model_in_use.config))
+        images = list_images(X)
+        return -np.array(score_images(self.pipeline_in_use(), images, [0]).scores)
 
     @property
     def offset_(self) -> float:
@@ -149,10 +146,10 @@ class Detector(_TrainedDetector):
     def _calibrate_held_back(self, images, progress):
         "Set the threshold by the images that were held back; a warning says of how many."
         held_back = [images[i] for i in self.held_back_]
-        output = run_pipeline(self.pipeline_in_use(), held_back, progress)
-        scores = output_scores(output, self.model_in_use.config)
-        threshold = threshold_from_normals(scores, self.rate, len(images))
-        self.threshold_ = with_domain(threshold, output, np.arange(len(held_back)))
+        numbers = np.arange(len(held_back))
+        scored = score_images(self.pipeline_in_use(), held_back, numbers, progress)
+        threshold = threshold_from_normals(scored.scores, self.rate, len(images))
+        self.threshold_ = with_domain(threshold, scored, np.arange(len(scored.features)))
         return self
 
     def _training_config(self, backbone, images):

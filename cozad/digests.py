@@ -10,12 +10,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
 from .files import atomic_write, cache_dir
 from .pixels import open_image
+from .runtime import in_threads
 
 # %% ../nbs/reference/31_digests.ipynb #b432c54a
 def image_digest(
@@ -70,8 +70,7 @@ def _read_digests(file, states):
 
 def _compute_digests(images):
     "The digests of images, side by side."
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(image_digest, images))
+    return list(in_threads(image_digest, images))
 
 
 def image_digests(

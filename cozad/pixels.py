@@ -11,7 +11,6 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from .image_files import load_plugins
+from .runtime import in_threads
 
 # %% ../nbs/reference/05_pixels.ipynb #f0da2ad0
 _ADDRESS = re.compile(r'(?i)([a-z][a-z0-9+]+):/') # two letters at least: C:/ is a drive
@@ -279,6 +279,5 @@ def training_bits(
     images:Sequence[Any], # of which a detector learns: see `open_image`
 ) -> int|None: # one of `DEPTHS`; None when all have 8 bits, or floats
     "What `Config.bits` becomes. Raises ValueError for an image that cannot be read."
-    with ThreadPoolExecutor() as pool:
-        values = [value for value in pool.map(highest_value, images) if value is not None]
+    values = [value for value in in_threads(highest_value, images) if value is not None]
     return depth(max(values)) if values else None
