@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'Device', 'ModelFile', 'OutModel', 'BackboneName', 'TrainOptions', 'DemoOptions', 'ZERO_SHOT_SETTINGS',
-           'chosen_device', 'chosen_backbone', 'LoadOptions', 'chosen_method', 'demo_command', 'train_command',
-           'evaluate_command', 'export_command', 'check_command']
+           'chosen_device', 'chosen_backbone', 'LoadOptions', 'chosen_method', 'say_what_is_left',
+           'with_plain_warnings', 'demo_command', 'train_command', 'evaluate_command', 'export_command',
+           'check_command']
 
 # %% ../nbs/reference/43_commands.ipynb #73000004
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 import torch
 import typer
 from .audit import check as check_samples
@@ -25,15 +28,13 @@ from .export import export
 from .features import Backbone, backbone_of
 from .files import usable_file, usable_folder
 from .index_file import write_meta
+from .left_files import left_sentence
 from .model import load_model, save_model
-from cozad.options import (
-    SCORING,
-    ScoringOptions,
-    SetOptions,
-    config_options,
-)
+from .normal_images import LayoutWarning
+from .options import SCORING, ScoringOptions, SetOptions, config_options
 from .results import save_results
 from .runtime import default_device
+from .threshold import ThresholdWarning
 from .training import train
 from cozad.zero_shot_detector import (
     ZERO_SHOT,
@@ -116,6 +117,42 @@ def chosen_method(
         raise ValueError(f"There is no method '{name}' here; choose one of {', '.join(allowed)}.")
     return METHODS[name]
 
+# %% ../nbs/reference/43_commands.ipynb #1be6d920
+def say_what_is_left(
+    paths:Iterable[Path], # images and folders
+) -> None:
+    "A sentence on the error stream for each folder that holds more than images."
+    for path in paths:
+        sentence = left_sentence(path) if path.is_dir() else ''
+        if sentence:
+            show(f'cozad: {sentence}', err=True)
+
+
+def _in_a_shell(message, way_out):
+    "A warning in the words of the options."
+    message = message.replace(
+        'calibrate(normal_images) with images of this kind',
+        f'set the threshold by {way_out}, with normal images of this kind')
+    message = message.replace('the calibration images', 'the normal images that set the threshold')
+    return message.replace('calibrate(normal_images)', way_out)
+
+
+def with_plain_warnings(
+    action:Callable, # without arguments
+    way_out:str='--normals FOLDER', # that sets a threshold
+) -> Any:
+    "The result of `action`; its warnings go to the error stream as sentences."
+    with warnings.catch_warnings(record=True) as caught:
+        for category in (ThresholdWarning, LayoutWarning):
+            warnings.simplefilter('always', category)
+        result = action()
+    for warning in caught:
+        is_ours = warning.category in (ThresholdWarning, LayoutWarning)
+        message = str(warning.message)
+        if is_ours and not message.startswith('There is no threshold'): # said before any work
+            show(f'cozad: {_in_a_shell(message, way_out)}', err=True)
+    return result
+
 # %% ../nbs/reference/43_commands.ipynb #02783f97
 def demo_command(
     out:Annotated[
@@ -135,7 +172,9 @@ def demo_command(
     usable_folder(out)
     show(summary_table(run_demo(out, changes.apply(DEMO))))
     file = out/'zero_shot.safetensors'
-    show(f'\nTables and maps: {out}\nTry: cozad predict {file} PHOTOS --normals GOOD_ONES')
+    show('\nI-AUROC: how often an anomalous image has a higher score than a normal one, in %; 50 '
+         f'is guessing. P-AUROC: the same for pixels.\nTables and maps: {out}\n'
+         f'Try: cozad predict {file} PHOTOS --normals GOOD_ONES')
 
 # %% ../nbs/reference/43_commands.ipynb #54e189ae
 ZERO_SHOT_SETTINGS = ( # that `--method zero-shot` takes
@@ -213,8 +252,7 @@ def evaluate_command(
     test = evaluate_zero_shot if trained.is_zero_shot else evaluate
     table = test(trained, backbone, data.read())
     save_results(table, out, trained.config)
-    show(summary_table(table))
-    show(f'\nTable: {out}')
+    show(f'{summary_table(table)}\n\nTable: {out}')
 
 # %% ../nbs/reference/43_commands.ipynb #05b20054
 def export_command(
@@ -236,7 +274,8 @@ def export_command(
 
 def check_command(
     sets:Annotated[list[str], typer.Argument(
-        help='Sets as READER:ROOT, such as mvtec:/data/mvtec.', show_default=False,
+        help='Sets as READER:ROOT, such as folder:photos, where good and a folder for each defect '
+             'lie, or mvtec:/data/mvtec.', show_default=False,
     )],
     benchmark:Annotated[str|None, typer.Option(
         help=f"Compare with published counts: {', '.join(BENCHMARKS)}.",
