@@ -13,7 +13,15 @@ from pathlib import Path
 from .benchmark_readers import read_dagm, read_ksdd, read_ksdd2, read_rsdd, read_visa
 from .images import Sample
 from .index_file import read_meta, read_realiad
-from .readers import read_folder, read_headct, read_magnetic_tile, read_mvtec, read_yesno
+from .names import path_text
+from cozad.readers import (
+    NORMAL_FOLDERS,
+    read_folder,
+    read_headct,
+    read_magnetic_tile,
+    read_mvtec,
+    read_yesno,
+)
 
 # %% ../nbs/reference/13_datasets.ipynb #8bdb997c
 READERS:dict[str, Callable[[Path|str], list[Sample]]] = dict(
@@ -41,6 +49,20 @@ def select(
     return list(samples)
 
 
+def _without_reader(spec):
+    "The sentence for a set without reader or root: how the folder could be read, if it is one."
+    about = f"'{path_text(spec)}' is not READER:ROOT"
+    readers = f"READER is one of {', '.join(READERS)}."
+    folder = Path(spec).expanduser()
+    if not folder.is_dir():
+        return f'{about}, such as folder:photos or mvtec:data/mvtec; {readers}'
+    root = folder.parent if folder.name.lower() in NORMAL_FOLDERS else folder
+    return (
+        f'{about}: say how the folder is to be read, folder:{path_text(root)} for images in '
+        f'{", ".join(NORMAL_FOLDERS)} and in a folder for each defect, '
+        f'mvtec:{path_text(folder)} for PRODUCT/train/good and PRODUCT/test/DEFECT; {readers}')
+
+
 def read(
     spec:str, # `READER:ROOT`, such as `mvtec:data/mvtec`
     categories:Sequence[str]|None=None, # only these; None for all
@@ -48,8 +70,7 @@ def read(
     "Read the images of a set. Raises ValueError for an unknown reader or category, or no images."
     reader, _, root = spec.partition(':')
     if reader not in READERS or not root:
-        readers = ', '.join(READERS)
-        raise ValueError(f'{spec!r} is not READER:ROOT with READER one of {readers}.')
+        raise ValueError(_without_reader(spec))
     samples = READERS[reader](root)
     if not samples:
         raise ValueError(f'{spec} holds no images.')
