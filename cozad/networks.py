@@ -9,6 +9,7 @@ __all__ = ['probe_size', 'is_untrained', 'warn_if_untrained', 'load_network', 'l
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import contextmanager
 import timm
 import torch
 from timm.layers import Format, PatchEmbed
@@ -159,10 +160,32 @@ def _untrained(name, layers):
         return _timm_network(name, layers, pretrained=False)
 
 
+@contextmanager
+def _retries_in_one_line(name):
+    "Within the block the hub's library says once that it tries again, not at every try."
+    hub = logging.getLogger('huggingface_hub.utils._http')
+    tries = []
+
+    def is_shown(record):
+        text = record.getMessage()
+        if 'Retrying in' not in text and 'thrown while requesting' not in text:
+            return True
+        tries.append(text)
+        record.msg = f"The hub with the weights of '{name}' does not answer; trying for a minute."
+        return len(tries) == 1
+
+    hub.addFilter(is_shown)
+    try:
+        yield
+    finally:
+        hub.removeFilter(is_shown)
+
+
 def _with_weights(name, layers):
     "A timm network with its trained weights. Raises ConnectionError when they are out of reach."
     try:
-        return _timm_network(name, layers, pretrained=True)
+        with _retries_in_one_line(name):
+            return _timm_network(name, layers, pretrained=True)
     except ConnectionError:
         raise
     except (OSError, RuntimeError) as error:
