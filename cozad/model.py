@@ -158,7 +158,8 @@ def read_model_file(
 ) -> tuple[dict[str, str], dict[str, Tensor]]: # header and tensors
     "What is in a safetensors file. Raises ValueError for an absent or another file."
     if Path(path).is_dir():
-        raise ValueError(f"'{path}' is a folder, not a model.")
+        raise ValueError(
+            f"'{path}' is a folder, not a model; name the file that fit or train has written.")
     try:
         with safe_open(path, 'pt') as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()} # noqa: SIM118

@@ -193,7 +193,8 @@ def _as_parameter(option, annotation):
 class SetOptions:
     "Sets, and which of their categories."
     sets:Annotated[list[str], typer.Argument(
-        help='Sets as READER:ROOT, such as mvtec:/data/mvtec yesno:/data/brainmri.',
+        help='Sets as READER:ROOT, such as mvtec:/data/mvtec, where PRODUCT/train/good lies, or '
+             'folder:photos, where good and a folder for each defect lie.',
         show_default=False,
     )]
     categories:Annotated[str|None, typer.Option(
