@@ -9,9 +9,8 @@ __all__ = ['unevenness', 'reflect_padding', 'activate_maps']
 from functools import partial
 import torch
 import torch.nn.functional as F
-from timm.layers import Conv2dSame, get_same_padding
 from torch import Tensor, nn
-from .networks import probe_size
+from .networks import load_timm, probe_size
 
 # %% ../nbs/reference/24_map_options.ipynb #99cfcbb0
 class _PadFirst:
@@ -19,6 +18,7 @@ class _PadFirst:
 
     def __init__(self, conv, same):
         self.same = same # the amount depends on the size, so that ceil(size / stride) come out
+        self.same_padding = load_timm().layers.get_same_padding
         self.around = conv.padding
         self.shape = list(zip(conv.kernel_size, conv.stride, conv.dilation))
 
@@ -26,7 +26,7 @@ class _PadFirst:
         image, *others = inputs
         if self.same:
             sizes = image.shape[-2:]
-            rows, columns = [get_same_padding(n, *shape) for n, shape in zip(sizes, self.shape)]
+            rows, columns = [self.same_padding(n, *shape) for n, shape in zip(sizes, self.shape)]
             amounts = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
         else:
             rows, columns = self.around
@@ -34,15 +34,20 @@ class _PadFirst:
         return F.pad(image, amounts, mode='reflect'), *others
 
 
+def _is_same_conv(conv):
+    "Whether a convolution is the one of timm that pads by the size of its input."
+    return isinstance(conv, load_timm().layers.Conv2dSame)
+
+
 def _reflect(conv):
     "Let one convolution mirror its border."
     if type(conv).forward is nn.Conv2d.forward:
         conv.padding_mode = 'reflect'
         return
-    same = isinstance(conv, Conv2dSame) or getattr(conv, 'same_pad', False)
+    same = _is_same_conv(conv) or getattr(conv, 'same_pad', False)
     conv.register_forward_pre_hook(_PadFirst(conv, same))
     conv.padding = (0, 0)
-    if isinstance(conv, Conv2dSame):
+    if _is_same_conv(conv):
         conv.__class__ = nn.Conv2d # it is one, but for its padding
     elif same:
         conv.same_pad = False
@@ -50,7 +55,7 @@ def _reflect(conv):
 
 def _pads_zeros(conv):
     "Whether a convolution pads its input with zeros."
-    is_same = isinstance(conv, Conv2dSame) or getattr(conv, 'same_pad', False)
+    is_same = _is_same_conv(conv) or getattr(conv, 'same_pad', False)
     by_name = isinstance(conv.padding, str) and conv.padding == 'same'
     by_number = not isinstance(conv.padding, str) and any(conv.padding)
     return conv.padding_mode == 'zeros' and (is_same or by_name or by_number)

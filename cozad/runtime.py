@@ -16,11 +16,11 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 import numpy as np
-import timm
 import torch
 import cozad
 
@@ -106,7 +106,7 @@ def environment() -> dict[str, str]:
     if torch.cuda.is_available():
         hardware = torch.cuda.get_device_name()
     return dict(
-        cozad=cozad.__version__, torch=torch.__version__, timm=timm.__version__,
+        cozad=cozad.__version__, torch=torch.__version__, timm=version('timm'),
         numpy=np.__version__, python=platform.python_version(), hardware=hardware,
         threads=torch.get_num_threads(),
         instructions=torch.backends.cpu.get_cpu_capability(), # such as AVX2 or AVX512
