@@ -94,13 +94,30 @@ def register_backbone(
 
 # %% ../nbs/evidence/14_peers.ipynb #f205eac2
 _HUB = 'in the cache of the Hugging Face hub (HF_HOME)'
-WEIGHTS = {
+_TORCH = 'in the folder checkpoints of torch.hub (TORCH_HOME)'
+_DTD = 'the pictures of dtd-r1.0.1.tar.gz go to the folder dtd_dir'
+_FILES = { # model: file and where it goes
+    'AiVad': ('raft_large_C_T_SKHT_V2-ff5fadd5.pth', _TORCH),
+    'AnomalyDINO': ('model.safetensors of timm/vit_small_patch14_dinov2.lvd142m', _HUB),
+    'AnomalyVFM': ('model.safetensors of MaticFuc/anomalyvfm_radio', _HUB),
+    'CFM': ('model.safetensors of timm/vit_base_patch8_224.dino', _HUB),
+    'Cfa': ('wide_resnet50_2-9ba9bcbe.pth', _TORCH),
+    'Csflow': ('efficientnet_b5_lukemelas-1a07897c.pth', _TORCH),
+    'Dinomaly': ('model.safetensors of timm/vit_base_patch14_reg4_dinov2.lvd142m', _HUB),
+    'FoundAD': ('model.safetensors of timm/vit_base_patch14_dinov2.lvd142m', _HUB),
+    'InpFormer': ('model.safetensors of timm/vit_base_patch14_reg4_dinov2.lvd142m', _HUB),
+    'L2BT': ('model.safetensors of timm/vit_base_patch14_reg4_dinov2.lvd142m', _HUB),
+    'UniNet': ('wide_resnet50_2-9ba9bcbe.pth', _TORCH),
+    'WinClip': (
+        'open_clip_pytorch_model.bin of timm/vit_base_patch16_plus_clip_240.laion400m_e31', _HUB,
+    ),
+}
+WEIGHTS = {name: f'{file} goes {where}' for name, (file, where) in _FILES.items()} | {
+    'Draem': _DTD,
+    'Dsr': 'vq_model_pretrained_128_4096.pckl goes to pre_trained/dsr',
     'EfficientAd': 'pretrained_teacher_small.pth goes to pre_trained/efficientad_pretrained_weights'
     ', and the pictures of Imagenette to the folder imagenet_dir',
-    'WinClip': 'open_clip_pytorch_model.bin of timm/vit_base_patch16_plus_clip_240.laion400m_e31 '
-    f'goes {_HUB}',
-    'Dinomaly': f'model.safetensors of timm/vit_base_patch14_reg4_dinov2.lvd142m goes {_HUB}',
-    'AnomalyDINO': f'model.safetensors of timm/vit_small_patch14_dinov2.lvd142m goes {_HUB}',
+    'Glass': _DTD,
 }
 
 
