@@ -16,8 +16,8 @@ NEWEST = ('browser', 'cluster', 'heif', 'peers', 'video') # extras that were not
 FIRST_WHEELS = { # Python: the first release with a wheel for it, where the bound has none
     (3, 13): {
         'matplotlib': '3.9.2', 'numpy': '2.1.0', 'onnx': '1.18.0', 'pandas': '2.2.3',
-        'pillow': '10.4.0', 'safetensors': '0.4.4', 'scikit-image': '0.25.0',
-        'scikit-learn': '1.5.2', 'scipy': '1.14.1',
+        'safetensors': '0.4.4', 'scikit-image': '0.25.0', 'scikit-learn': '1.5.2',
+        'scipy': '1.14.1',
     },
 }
 

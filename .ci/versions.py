@@ -5,8 +5,9 @@
     nbdev_test --timing   | tee log; .ci/versions.py newest log
 
 After an installation with the constraints of `.ci/lowest.py`: `lowest` instead of `newest`. Run it
-in the environment of the tests. A row of nbs/results/versions.csv for each Python, kind of bounds
-and command; the versions of the packages of settings.ini are its last columns.
+in the environment of the tests. A log may hold several runs; of a notebook, the last one counts.
+Each Python, kind of bounds and command has a row of nbs/results/versions.csv: how many notebooks
+there are, passed and failed, and the versions of the packages of settings.ini.
 """
 import argparse
 import datetime
@@ -16,6 +17,8 @@ import runpy
 from importlib.metadata import version
 from pathlib import Path
 import pandas as pd
+import cozad
+from cozad.results import save_table
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT/'nbs/results/versions.csv'
@@ -24,14 +27,15 @@ KEY = ['python', 'bounds', 'command'] # of a row
 
 def outcome(log):
     "Which command wrote a log, how many notebooks passed, and how many failed."
-    counted = re.findall(r'^(\d+) passed, (\d+) failed$', log, re.M)
-    if counted:
-        return 'make test', int(counted[-1][0]), int(counted[-1][1])
+    last = {name: word for word, name in re.findall(r'^(passed|FAILED)  (\S+\.ipynb) ', log, re.M)}
     timed = re.findall(r'\.ipynb: \d+ secs$', log, re.M) # nbdev_test writes them if all passed
-    if not timed:
+    if not last and not timed:
         raise SystemExit('The log does not say how many notebooks passed; take all of the output '
                          'of .ci/test_notebooks.py, or of nbdev_test --timing.')
-    return 'nbdev_test', len(timed), 0
+    if timed:
+        return 'nbdev_test', len(timed), 0
+    failed = [name for name, word in last.items() if word == 'FAILED']
+    return 'test_notebooks', len(last) - len(failed), len(failed)
 
 
 def row(bounds, log):
@@ -39,6 +43,8 @@ def row(bounds, log):
     lowest = runpy.run_path(str(ROOT/'.ci/lowest.py'))['bounds']()
     run = dict(python=platform.python_version(), bounds=bounds)
     run |= dict(zip(('command', 'passed', 'failed'), outcome(log)))
+    tested = Path(cozad.__file__).parent.parent/'nbs' # of the checkout that is installed here
+    run['notebooks'] = len(list(tested.rglob('*.ipynb')))
     run['date'] = datetime.date.today().isoformat()
     return run | {name: version(name) for name in sorted(lowest)}
 
@@ -50,7 +56,6 @@ def with_row(table, run):
 
 
 def main():
-    from cozad.results import save_table
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('bounds', choices=('newest', 'lowest'))
     parser.add_argument('log', type=Path, help='what the tests printed')

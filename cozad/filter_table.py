@@ -59,7 +59,8 @@ def filter_table(
     digits:int=1, # behind the point of every float
 ) -> FilterTable: # to be the last value of a cell
     "A table that is sorted and filtered in the browser. Missing values are 'n/a'."
-    texts = frame.map(lambda value: f'{value:.{digits}f}' if isinstance(value, float) else value)
+    values = frame.astype(object) # or an older pandas makes floats of whole numbers
+    texts = values.map(lambda value: f'{value:.{digits}f}' if isinstance(value, float) else value)
     texts = texts.astype(object).mask(frame.isna(), 'n/a').astype(str)
     button = f'<button type="button" onclick="{html.escape(_SORT)}">'
     heads = ''.join(f'<th>{button}{html.escape(name)}</button></th>' for name in texts)
