@@ -43,8 +43,9 @@ def pixels(table):
 
 def images(table):
     most = table.images.max()
-    highest = table[table.images == most].peak_mb.max()
-    return f'{most:,} images through {table.door.nunique()} commands, at most {highest:.0f} MB'
+    steps = table[table.images == most].step
+    highest = table[table.images == most].own_mb.max()
+    return f"{most:,} images through {', '.join(steps)}: at most {highest:.0f} MB"
 
 
 def coverage(table):
