@@ -9,6 +9,7 @@ import json
 import re
 from pathlib import Path
 import pandas as pd
+from packaging.version import Version
 
 NBS = Path(__file__).resolve().parent.parent/'nbs'
 SHOWN = ('torch', 'timm', 'numpy', 'scikit-learn', 'pandas') # of the versions
@@ -54,10 +55,14 @@ def coverage(table):
 
 
 def versions(table):
-    known = table.set_index('package')
-    names = [name for name in SHOWN if name in known.index]
-    return ', '.join(f"{name} {known['oldest tried'][name]} to {known['newest tried'][name]}"
-                     for name in names)
+    "The lowest and the highest version of a run without a failure, complete or not."
+    good = table[table.failed == 0].astype(str)
+    words = []
+    for name in SHOWN:
+        tried = sorted(good[name], key=Version)
+        words.append(f'{name} {tried[0]} to {tried[-1]}')
+    pythons = sorted({text.rpartition('.')[0] for text in good.python}, key=Version)
+    return f"Python {', '.join(pythons)}; {', '.join(words)}"
 
 
 def licences(table):
