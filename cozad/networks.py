@@ -64,8 +64,8 @@ def _described(name):
         raise ConnectionError(_UNREACHABLE.format(name)) from None
     except OSError:
         raise ConnectionError(_UNREACHABLE.format(name)) from None
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(_UNKNOWN.format(name, error)) from None
+    except (RuntimeError, ValueError, KeyError, AssertionError) as error: # an older timm asserts
+        raise ValueError(_UNKNOWN.format(name, str(error) or 'no such source')) from None
 
 
 def _indices(name, layers, strides):
