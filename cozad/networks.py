@@ -19,7 +19,7 @@ from .own_network import own_network
 
 # %% ../nbs/reference/22_networks.ipynb #38aaa423
 def load_timm() -> ModuleType:
-    "timm. Loading it takes two seconds, so it waits until a network is wanted."
+    "The module timm. Loading it takes two seconds, so it waits until a network is wanted."
     import timm
     return timm
 
