@@ -61,7 +61,7 @@ _FAULT = ('This is a fault of cozad: please report it at https://github.com/coza
           'with the frames that cozad --debug COMMAND ... shows.')
 _DEBUG = 'COZAD_DEBUG' # environment variable, for processes that a command starts as well
 
-
+# %% ../nbs/reference/04_console.ipynb #d56aab66
 @contextmanager
 def with_frames() -> Iterator[None]:
     "Within the block a command ends with the stack of frames of its error."
@@ -74,7 +74,7 @@ def with_frames() -> Iterator[None]:
         if before is not None:
             os.environ[_DEBUG] = before
 
-
+# %% ../nbs/reference/04_console.ipynb #fcbccc6f
 _NO_ACCESS = 'change its permissions, or name another place'
 _NO_ROOM = 'free some space, or name another place; what was complete before still is'
 _WAYS_OUT = { # number of an error of the system: what to do
@@ -92,7 +92,7 @@ def _in_words(error):
     way_out = _WAYS_OUT.get(error.errno)
     return f'{place}{error.strerror}{f"; {way_out}" if way_out else ""}.'
 
-
+# %% ../nbs/reference/04_console.ipynb #0f504992
 def _end(sentence, code):
     "A sentence on the error stream, then the end."
     show(f'cozad: {sentence}', err=True)
@@ -116,7 +116,7 @@ def _warnings_as_sentences():
     finally:
         warnings.showwarning = before
 
-
+# %% ../nbs/reference/04_console.ipynb #57aed20c
 def with_plain_errors(
     command:Callable,
 ) -> Callable: # with the same signature
