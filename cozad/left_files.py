@@ -25,13 +25,15 @@ NEEDS_PLUGIN = { # images that Pillow opens only with a plug-in, and what to do
 NEEDS_PLUGIN |= dict.fromkeys(
     ('.dng', '.cr2', '.cr3', '.nef', '.arw', '.raw', '.orf', '.rw2', '.svg', '.exr', '.dcm',
      '.npy', '.npz', '.mat', '.czi', '.nii'), 'convert it to PNG or TIFF')
+
+# %% ../nbs/reference/08_left_files.ipynb #932dc70d
 HIDDEN = 'hidden'
 MASK_ALONE = 'mask without image'
 NORMAL_MASK = 'mask of a normal image'
 SECOND_MASK = 'its image has another mask'
 UNUSED_IMAGE = 'image that this layout does not use'
 
-
+# %% ../nbs/reference/08_left_files.ipynb #aebdf43f
 class _Reasons:
     "Why files below a folder were left, given what was taken."
     def __init__(self, root, samples):
@@ -67,7 +69,7 @@ class _Reasons:
                 return SECOND_MASK
         return NORMAL_MASK if not named and called_after(file.stem, self.normal) else MASK_ALONE
 
-
+# %% ../nbs/reference/08_left_files.ipynb #2fb07f6b
 def left_files(
     root:Path|str, # a folder that was read, or the file in it that lists the images
     samples:Iterable[Sample], # what was read
@@ -83,7 +85,7 @@ def left_files(
     rows = [(file, reasons.of(file, beside)) for file in left]
     return pd.DataFrame(rows, columns=['file', 'reason'])
 
-
+# %% ../nbs/reference/08_left_files.ipynb #594ea61b
 def _masks_beside(left, images):
     "Which of the files that were left lie among images, and are masks by their names."
     in_folder = defaultdict(list)
@@ -92,7 +94,7 @@ def _masks_beside(left, images):
     groups = [split_masks(files)[1] for files in in_folder.values()]
     return {mask for masks in groups for mask in masks}
 
-
+# %% ../nbs/reference/08_left_files.ipynb #1c539710
 def left_summary(
     left:pd.DataFrame, # from `left_files`
 ) -> str: # such as 'no image (.txt): 3, mask without image: 1'; hidden files are not named
@@ -100,7 +102,7 @@ def left_summary(
     counts = Counter(reason for reason in left.reason if reason != HIDDEN)
     return ', '.join(f'{reason}: {count}' for reason, count in counts.most_common())
 
-
+# %% ../nbs/reference/08_left_files.ipynb #be1fa1c9
 def left_sentence(
     folder:Path, # all of its images are taken, here and below
 ) -> str: # '' if nothing but hidden files is left
