@@ -75,7 +75,7 @@ def file_bytes(
     text += b' ' * (-len(text) % 8)
     return len(text).to_bytes(8, 'little') + text + data[end:]
 
-
+# %% ../nbs/reference/29_model.ipynb #45df5bd8
 def model_content(
     model:Model,
 ) -> tuple[dict[str, Tensor], dict[str, str]]: # tensors and header for `file_bytes`
@@ -115,7 +115,7 @@ def wrong_entry(
         'file again from where it came from, or make it anew with cozad train or cozad fit.'
     )
 
-
+# %% ../nbs/reference/29_model.ipynb #45b42690
 def check_entries(
     path:Path|str, # for the message
     entries:Mapping[str, Any], # as they were read
@@ -152,7 +152,7 @@ _RULES:Rules = {
 }
 _NOT_KNOWN = dict(trained_on='', adapted_to='', kind=_TRAINED) # to older versions
 
-
+# %% ../nbs/reference/29_model.ipynb #34b8c4a1
 def read_model_file(
     path:Path|str,
 ) -> tuple[dict[str, str], dict[str, Tensor]]: # header and tensors
@@ -172,7 +172,7 @@ def read_model_file(
         raise ValueError(f"'{path}' is not a model of cozad, or is damaged ({error}); take the "
                          'file again from where it came from, or make it anew.') from None
 
-
+# %% ../nbs/reference/29_model.ipynb #8bdc3394
 def _empty_head(tensors, config, kind):
     "A head of this kind, as large as the tensors and the configuration say."
     if kind == _ZERO_SHOT:
@@ -180,13 +180,13 @@ def _empty_head(tensors, config, kind):
     first = tensors.get('adaptor.weight', torch.empty(0))
     return Head(max(1, len(first)) if first.ndim else 1, config.hidden)
 
-
+# %% ../nbs/reference/29_model.ipynb #c9254290
 _LEAST = { # tensors that have a limit: whether they keep to it, and that in words
     'discriminator.1.running_var': (lambda values: (values >= 0).all(), 'at least 0'),
     'spreads': (lambda values: (values > 0).all(), 'above 0'),
 }
 
-
+# %% ../nbs/reference/29_model.ipynb #567f2adc
 def _check_weights(path, tensors, config, kind):
     "Raise ValueError for weights that are not those of a head."
     with torch.device('meta'): # shapes only, so that a wrong number takes no memory
@@ -203,7 +203,7 @@ def _check_weights(path, tensors, config, kind):
         if name in tensors and not allows(tensors[name]):
             raise wrong_entry(path, name, f'must be {in_words}')
 
-
+# %% ../nbs/reference/29_model.ipynb #b9e11c1b
 def _build_model(path, about, tensors):
     "The model that a header and tensors describe."
     if 'config' not in about:
@@ -221,7 +221,7 @@ def _build_model(path, about, tensors):
     images = TrainingImages.from_header(about)
     return Model(head.eval(), config, json.loads(about['source']), about['weights'], images)
 
-
+# %% ../nbs/reference/29_model.ipynb #47895897
 def load_model(
     path:Path|str, # from `save_model`, of any version
 ) -> Model: # on the CPU, in evaluation mode
