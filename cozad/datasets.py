@@ -32,7 +32,7 @@ READERS:dict[str, Callable[[Path|str], list[Sample]]] = dict(
     loco=read_mvtec, ad2=read_mvtec, realiad=read_realiad,
 )
 
-
+# %% ../nbs/reference/13_datasets.ipynb #7c29cb92
 def select(
     samples:Iterable[Sample], # from `read`
     split:str|None=None, # 'train', 'validation' or 'test'
@@ -48,7 +48,7 @@ def select(
         samples = [s for s in samples if s.category in categories]
     return list(samples)
 
-
+# %% ../nbs/reference/13_datasets.ipynb #4daf4c5f
 def _without_reader(spec):
     "The sentence for a set without reader or root: how the folder could be read, if it is one."
     about = f"'{path_text(spec)}' is not READER:ROOT"
@@ -62,7 +62,7 @@ def _without_reader(spec):
         f'{", ".join(NORMAL_FOLDERS)} and in a folder for each defect, '
         f'mvtec:{path_text(folder)} for PRODUCT/train/good and PRODUCT/test/DEFECT; {readers}')
 
-
+# %% ../nbs/reference/13_datasets.ipynb #7c36cdc3
 def read(
     spec:str, # `READER:ROOT`, such as `mvtec:data/mvtec`
     categories:Sequence[str]|None=None, # only these; None for all
@@ -81,7 +81,7 @@ def read(
         raise ValueError(f'{spec} has no category {unknown[0]!r}; it has {names}.')
     return select(samples, categories=categories)
 
-
+# %% ../nbs/reference/13_datasets.ipynb #d6e3fb98
 def read_sets(
     specs:Sequence[str], # each READER:ROOT
     categories:Sequence[str]|None=None, # only these; None takes all
@@ -143,6 +143,8 @@ _VISA = dict(
     pcb4=(904, 101, 100), pipe_fryum=(450, 50, 100),
 )
 _BTAD = {'01': (400, 21, 49), '02': (399, 30, 200), '03': (1000, 400, 41)}
+
+# %% ../nbs/reference/13_datasets.ipynb #67f8738e
 _DTD = dict(
     Blotchy_099=(100, 20, 80), Fibrous_183=(100, 20, 80), Marbled_078=(100, 20, 80),
     Matted_069=(100, 20, 79), Mesh_114=(100, 36, 80), Perforated_037=(100, 20, 80),
@@ -155,11 +157,15 @@ _DAGM = dict(
     Class7=(1000, 1000, 150, 150), Class8=(1000, 1000, 150, 150), Class9=(1000, 1000, 150, 150),
     Class10=(1000, 1000, 150, 150),
 )
+
+# %% ../nbs/reference/13_datasets.ipynb #23dfed3c
 _PIPED_CATEGORIES = (
     'pa_bdp01_tl', 'pa_bft01_tl', 'pa_brg01_rl', 'pa_brg02_rl', 'pa_brg03_tl', 'pa_btn01_rl',
     'pa_flr01_tl', 'pa_flr02_tl', 'pa_fvn01_tl', 'pa_fvn02_rl', 'pa_gla01_tl',
 )
 _PIPED = dict.fromkeys(_PIPED_CATEGORIES, (32, 16, 48))
+
+# %% ../nbs/reference/13_datasets.ipynb #8c0e58ee
 _LOCO = dict(
     breakfast_box=(351, 102, 173), juice_bottle=(335, 94, 236), pushpins=(372, 138, 172),
     screw_bag=(360, 122, 219), splicing_connectors=(360, 119, 193),
