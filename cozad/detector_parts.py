@@ -115,7 +115,7 @@ class DetectorParts(BaseEstimator):
     def _repr_mimebundle_(self, **kwargs):
         return {'text/plain': repr(self), 'text/html': self._repr_html_()}
 
-
+# %% ../nbs/reference/33_detector_parts.ipynb #050df085
 def _is_made_of(pipeline, parts):
     "Whether a pipeline has these very parts."
     own = (pipeline.model, pipeline.backbone, pipeline.regions)
@@ -124,7 +124,7 @@ def _is_made_of(pipeline, parts):
 # %% ../nbs/reference/33_detector_parts.ipynb #cbb041f3
 TRAINING_TILES = 2000 # of all pictures together, at most
 
-
+# %% ../nbs/reference/33_detector_parts.ipynb #8005eb3e
 def split_for_threshold(
     count:int, # of images
     seed:int, # of the run
@@ -134,7 +134,7 @@ def split_for_threshold(
     fifth = max(1, count // 5)
     return order[fifth:].sort().values.tolist(), order[:fifth].sort().values.tolist()
 
-
+# %% ../nbs/reference/33_detector_parts.ipynb #0b0b2af2
 def _training_tiles(image, tiling, layout, most, generator):
     "Tiles of an opened picture with their corners in pixels, at most so many."
     grid = tile_grid(image.size[::-1], Tiling(tiling.tile, 0.), layout)
@@ -144,7 +144,7 @@ def _training_tiles(image, tiling, layout, most, generator):
         corner = tuple(grid.pitch * patch for patch in corners[number])
         yield cut_tile(image, corner, tiling.tile), corner
 
-
+# %% ../nbs/reference/33_detector_parts.ipynb #b1aa7313
 def _tile_features(images, backbone, config, category, tiling, turns):
     "Raw maps of tiles of images, in memory."
     device = next(backbone.parameters()).device
@@ -167,7 +167,7 @@ def _tile_features(images, backbone, config, category, tiling, turns):
 
     return extract_to_memory(backbone, batches(), samples, turns)
 
-
+# %% ../nbs/reference/33_detector_parts.ipynb #2e2d3d6f
 def normal_features(
     images:Sequence[Any], # single normal images, see `list_images`
     backbone:Backbone,
