@@ -26,7 +26,7 @@ class Layout(NamedTuple):
     anomalous:str
     mask:str|None # of an anomalous image
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #ae42734c
 LAYOUTS = [
     Layout(
         'mvtec', 'mvtec_anomaly_detection/bottle',
@@ -132,20 +132,20 @@ _SIZES_OF_CATEGORIES = { # which differ from the others of their set
 }
 _SMALL_SIZES = dict(rsdd=(32, 160), ksdd2=(46, 126)) # all others (64, 48)
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #236143a1
 class _Plan(NamedTuple):
     "What is drawn for one layout."
     layout:Layout
     counts:tuple[int, int, int] # normal for training, normal for testing, anomalous
     size:tuple[int, int] # width and height, in pixels
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #6e4fa54f
 def _small_plans(n):
     "Yield `n` images of each kind for each layout, in a small size."
     for layout in LAYOUTS:
         yield _Plan(layout, (n, n, n), _SMALL_SIZES.get(layout.set, (64, 48)))
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #1b8241fb
 def _all_categories():
     "`LAYOUTS`, and one for each category of the four large sets that is not among them."
     layouts = list(LAYOUTS)
@@ -160,7 +160,7 @@ def _all_categories():
                 layouts += [model._replace(folder=folder) for model in models]
     return layouts
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #4476ed8b
 def _full_plans(share):
     "Yield a share of the published counts for each category, at the sizes of the originals."
     planned = set()
@@ -185,7 +185,7 @@ class _DrawnFile(NamedTuple):
     size:tuple[int, int] # width and height, in pixels
     colour:np.ndarray # (3,), of the category
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #3411fae9
 def _drawn_files(plans, rng):
     "The names of all files, numbered anew for each template, with a colour for each category."
     colours = {}
@@ -203,14 +203,14 @@ def _drawn_files(plans, rng):
                 files.append(_DrawnFile(layout, kind, image, mask, size, colour))
     return files
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #9e773a39
 def _mask_name(layout, kind, image):
     "The file of an image's mask; '' where it has none. Normal images of KolektorSDD2 have one."
     if not layout.mask or (kind != 'anomalous' and layout.set != 'ksdd2'):
         return ''
     return f'{layout.folder}/{layout.mask.format(stem=image.stem, parent=image.parent.name)}'
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #9ab1084d
 def _draw_file(root, file, number, rng, with_grain):
     "Draw one image and its mask. Grain makes files as large as those of photographs."
     image, mask = draw_clouds(rng, file.size, file.colour, file.kind == 'anomalous')
@@ -246,7 +246,7 @@ def _write_tables(root, files):
     (root/'VisA_20220922'/'split_csv'/'1cls.csv').write_text('\n'.join([*rows, '']))
     (root/'head_ct'/'labels.csv').write_text('\n'.join([*labels, '']))
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #907b9740
 def _copy_extras(root):
     "What lies about in KolektorSDD2, BrainMRI and Br35H."
     train = root/'KolektorSDD2'/'train'
@@ -281,7 +281,7 @@ def make_synthetic_sets(
     folders = {layout.set: root/layout.folder.split('/')[0] for layout in LAYOUTS}
     return {name: f'{BENCHMARKS[name].reader}:{folder}' for name, folder in folders.items()}
 
-
+# %% ../nbs/reference/17_synthetic.ipynb #c5d1c241
 def _make_folders(root, files):
     "The folders of all images and masks."
     names = [name for file in files for name in (file.image, file.mask) if name]
