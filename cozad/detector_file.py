@@ -48,14 +48,14 @@ class DetectorContents(NamedTuple):
 FORMAT = 3 # of the entry; 2 is without regions, and 1 without mean colours
 _TENSORS = ('domain', 'colours') # fields of a threshold that are tensors
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #9032ced5
 def _tensor_to_json(tensor):
     if tensor is None:
         return None
     text = base64.b64encode(tensor.float().numpy().tobytes()).decode()
     return [text, *tensor.shape]
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #6a3b9d7b
 def _tensor_from_json(stored):
     if stored is None:
         return None
@@ -63,7 +63,7 @@ def _tensor_from_json(stored):
     values = torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32)
     return values.view(shape)
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #cc2909f1
 def threshold_to_json(
     threshold:Threshold|None,
 ) -> dict|None: # of text, numbers and lists
@@ -72,7 +72,7 @@ def threshold_to_json(
         return None
     return vars(threshold) | {name: _tensor_to_json(getattr(threshold, name)) for name in _TENSORS}
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #2f7efb40
 def threshold_from_json(
     stored:Mapping|None, # from `threshold_to_json`, of any format
 ) -> Threshold|None:
@@ -94,7 +94,7 @@ def _is_count(value):
 def _are_numbers(values):
     return isinstance(values, list) and all(_is_number(value) for value in values)
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #d3cfa699
 def _is_table(stored):
     "Whether something is what `_tensor_to_json` makes of finite numbers in rows and columns."
     if stored is None:
@@ -103,7 +103,7 @@ def _is_table(stored):
     tensor = _tensor_from_json(stored)
     return _is_count(rows) and _is_count(columns) and tensor.isfinite().all().item()
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #05c10e86
 def _are_regions(stored):
     if not stored.keys() <= {'tile', 'overlap', 'ignore'}:
         return False
@@ -135,6 +135,8 @@ _RULES:Rules = {
     ),
     'regions': (_are_regions, 'tile and overlap, a region to ignore as a PNG of one bit, or empty'),
 }
+
+# %% ../nbs/reference/34_detector_file.ipynb #e7e7c858
 _NO_COLOURS = dict(f1=None, domain=None, colours=None)
 _THRESHOLD_RULES:Rules = {
     'value': (_is_number, 'a finite number'),
@@ -203,7 +205,7 @@ def _read_entry(path):
     check_entry(path, entry)
     return entry
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #6c0304c9
 def read_regions(
     path:Path|str, # from `write_detector` or `save_model`
 ) -> Regions: # whole pictures for a bare model
@@ -219,7 +221,7 @@ def _check_normalisation(path, entry, backbone):
             f"but '{backbone.name}' has {list(backbone.mean)} and {list(backbone.std)}."
         )
 
-
+# %% ../nbs/reference/34_detector_file.ipynb #ea4659a1
 def _check_width(path, model, backbone, threshold):
     "Raise ValueError when the calibration images have features of another length."
     is_trained = not model.is_zero_shot
