@@ -30,14 +30,14 @@ def _patch_of_pixels(patches, pixels, pitch):
         return np.arange(pixels) // pitch
     return ((np.arange(pixels) + .5) * patches / pixels).astype(int)
 
-
+# %% ../nbs/use/12_result_files.ipynb #e6753d92
 def _pixel_patches(detection):
     "For each row and for each column of pixels, its row and its column of patches."
     pitch = detection.scale and detection.scale.pitch
     axes = zip(detection.patches.shape, detection.size)
     return [_patch_of_pixels(patches, pixels, pitch) for patches, pixels in axes]
 
-
+# %% ../nbs/use/12_result_files.ipynb #f10004e4
 def anomalous_patches(
     detection:Detection, # with a threshold
 ) -> np.ndarray: # bool, (h, w)
@@ -50,7 +50,7 @@ def anomalous_patches(
     border = detection.config.ignore_border
     return F.pad(inner_patches(above, border), [border] * 4).numpy()
 
-
+# %% ../nbs/use/12_result_files.ipynb #d4f72098
 def defect_mask(
     detection:Detection, # with a threshold
 ) -> np.ndarray: # bool, (height, width) of the image
@@ -69,7 +69,7 @@ class DefectRegion:
     area:int # pixels
     score:float # the largest of its patches
 
-
+# %% ../nbs/use/12_result_files.ipynb #70ab522a
 def defect_regions(
     detection:Detection, # with a threshold
     min_area:int=0, # pixels; smaller regions are left out
@@ -125,7 +125,7 @@ def _map_parts(detection) -> Iterator:
     else:
         yield from map_blocks(detection.patches, detection.scale, detection.config.map_sigma)
 
-
+# %% ../nbs/use/12_result_files.ipynb #5e34abb6
 def _fill(detection, pixels, convert=None):
     "Write the map into an array of the image's size, part by part."
     for top, left, part in _map_parts(detection):
@@ -133,7 +133,7 @@ def _fill(detection, pixels, convert=None):
         values = part[:room.shape[0], :room.shape[1]].numpy()
         room[:] = convert(values) if convert else values
 
-
+# %% ../nbs/use/12_result_files.ipynb #14093576
 def _write_npy(detection, path, scale):
     pixels = np.lib.format.open_memmap(path, 'w+', np.float32, tuple(detection.size))
     reserve(path)
@@ -146,7 +146,7 @@ def _write_tiff(detection, path, scale):
     _fill(detection, pixels)
     Image.fromarray(pixels).save(path)
 
-
+# %% ../nbs/use/12_result_files.ipynb #ad4b178e
 def _write_png(detection, path, scale):
     low, high = scale
     pixels = np.empty(detection.size, np.uint16)
@@ -161,7 +161,7 @@ def _write_png(detection, path, scale):
     about.add_text('high', repr(high))
     Image.fromarray(pixels).save(path, pnginfo=about)
 
-
+# %% ../nbs/use/12_result_files.ipynb #f6f12d80
 MAP_FORMATS = {'npy': _write_npy, 'tiff': _write_tiff, 'png': _write_png}
 
 
@@ -214,7 +214,7 @@ class ResultFiles:
 
 TABLE_ONLY = ResultFiles() # no masks, no maps, no boxes
 
-
+# %% ../nbs/use/12_result_files.ipynb #eb70882a
 def numbered_stems(
     detections:Sequence[Detection],
 ) -> list[str]: # such as '0001-photo'
@@ -222,19 +222,19 @@ def numbered_stems(
     stems = [file_stem(detection.name) for detection in detections]
     return [f'{number:04}-{stem}' for number, stem in enumerate(stems, 1)]
 
-
+# %% ../nbs/use/12_result_files.ipynb #5ccb1bbb
 def _begin_folder(folder):
     "Numbered files of an earlier run are removed."
     for earlier in folder.glob('[0-9][0-9][0-9][0-9]*-*'):
         earlier.unlink()
 
-
+# %% ../nbs/use/12_result_files.ipynb #df47d160
 def _write_masks(detections, files):
     for detection, file in zip(detections, files):
         with atomic_write(file) as temporary:
             Image.fromarray(np.uint8(255) * defect_mask(detection)).save(temporary)
 
-
+# %% ../nbs/use/12_result_files.ipynb #6adba091
 def _write_maps(detections, files):
     scale = colour_range(detections)
     for detection, file in zip(detections, files):
@@ -246,7 +246,7 @@ def _write_maps(detections, files):
 
 _WRITERS = {'mask': _write_masks, 'map': _write_maps}
 
-
+# %% ../nbs/use/12_result_files.ipynb #9e9c3c62
 def write_result_files(
     detections:Sequence[Detection], # at least one
     out:Path, # folder
