@@ -60,7 +60,7 @@ class ScoringPipeline:
         "The part of an image's patches, the highest, whose mean is its score."
         return SHARE if self.model.is_zero_shot else None
 
-
+# %% ../nbs/reference/32_inference.ipynb #96c5733f
 def _tile_layout(config, shapes, tiling):
     "How the network divides a tile. Raises ValueError where it cannot be divided."
     layout = TileLayout.of(shapes)
@@ -72,7 +72,7 @@ def _tile_layout(config, shapes, tiling):
         )
     return layout
 
-
+# %% ../nbs/reference/32_inference.ipynb #c82b1eb0
 def _ready_head(model, shapes, tiling):
     "The head as it is called for images. Raises ValueError for a zero-shot model with tiles."
     if not model.is_zero_shot:
@@ -85,7 +85,7 @@ def _ready_head(model, shapes, tiling):
         )
     return model.head
 
-
+# %% ../nbs/reference/32_inference.ipynb #590aeb1e
 @torch.no_grad()
 def assemble_pipeline(
     model:Model, # trained
@@ -114,7 +114,7 @@ class PipelineOutput:
     scale:PatchScale|None=None # of pictures in tiles
     share:float|None=None # of the pipeline
 
-
+# %% ../nbs/reference/32_inference.ipynb #eb1e4ea6
 class _Row(NamedTuple):
     "The same for one image."
     patches:Tensor
@@ -123,7 +123,7 @@ class _Row(NamedTuple):
     size:tuple[int, int]
     source:Path|Image.Image
 
-
+# %% ../nbs/reference/32_inference.ipynb #4f858930
 def _open_or_note(image, bits, unreadable):
     "The opened image; or None, and an entry in `unreadable`."
     try:
@@ -146,7 +146,7 @@ def _score_pixels(pipeline, images):
     inputs = (maps, pixels) if pipeline.model.is_zero_shot else (maps,)
     return pipeline.head(*inputs).cpu(), features.cpu(), pixels.mean((2, 3)).cpu()
 
-
+# %% ../nbs/reference/32_inference.ipynb #82c1cec1
 def _score_tiles(pipeline, image, bar):
     "The same for one opened picture in tiles, a batch of them at a time."
     tiling = pipeline.regions.tiling
@@ -166,11 +166,11 @@ def _score_tiles(pipeline, image, bar):
     means = [(total / len(corners)).float()[None] for total in sums]
     return blend(scores, grid)[None], *means
 
-
+# %% ../nbs/reference/32_inference.ipynb #423e60ad
 def _batch_size(pipeline):
     return 2 if pipeline.device.type == 'cpu' else 32 # a CPU's memory likes small ones
 
-
+# %% ../nbs/reference/32_inference.ipynb #af89e950
 def _without_ignored(pipeline, patches, size):
     "The patch scores of a picture of some size, without those of the region to ignore."
     covered = (1., 1.)
@@ -178,7 +178,7 @@ def _without_ignored(pipeline, patches, size):
         covered = [n * pipeline.scale.pitch / edge for n, edge in zip(patches.shape, size)]
     return leave_out(patches, ignored_patches(pipeline.regions.ignore, patches.shape, covered))
 
-
+# %% ../nbs/reference/32_inference.ipynb #493193b4
 def _score_batch(pipeline, images, unreadable, bar):
     "One `_Row` for each image that can be read."
     bits = pipeline.model.config.bits
@@ -197,7 +197,7 @@ def _score_batch(pipeline, images, unreadable, bar):
     rows = zip(patches, features, colours, sizes, sources)
     return [_Row(*values) for values in rows]
 
-
+# %% ../nbs/reference/32_inference.ipynb #67b50914
 def _as_output(rows, pipeline):
     "Rows as one output. Raises ValueError for a score that is not finite."
     for row in rows:
@@ -253,7 +253,7 @@ def with_domain(
     chosen = normal[np.unique(evenly)]
     return replace(threshold, domain=output.features[chosen], colours=output.colours[chosen])
 
-
+# %% ../nbs/reference/32_inference.ipynb #a71bff47
 def output_novelty(
     output:PipelineOutput, # of n images
     threshold:Threshold|None,
@@ -268,7 +268,7 @@ def output_novelty(
         return torch.full((len(output.patches),), math.nan)
     return torch.stack(values).amax(0)
 
-
+# %% ../nbs/reference/32_inference.ipynb #677dc8eb
 def output_scores(
     output:PipelineOutput, # of n images
     config:Config, # of the model
@@ -281,7 +281,7 @@ def output_scores(
         return image_scores(output.patches, config.ignore_border).tolist()
     return [image_scores(p[None], config.ignore_border).item() for p in output.patches]
 
-
+# %% ../nbs/reference/32_inference.ipynb #d2f3c7a7
 def make_detections(
     output:PipelineOutput, # of n images
     config:Config, # of the model
