@@ -32,13 +32,13 @@ from .tiling import PatchScale, full_map, small_map
 # %% ../nbs/use/02_detection.ipynb #64d2c4a1
 _PREDICTIONS = {None: 'undecided', False: 'normal', True: 'anomalous'}
 
-
+# %% ../nbs/use/02_detection.ipynb #07009c48
 @lru_cache(maxsize=1) # detections come by the thousand, with one threshold
 def _normal_rule(threshold, kappa):
     "Quartile and limit of the normal scores of a threshold."
     return fit_iqr(torch.tensor(threshold.normals, dtype=torch.float64), kappa)
 
-
+# %% ../nbs/use/02_detection.ipynb #0ed072a7
 @dataclass(frozen=True, eq=False, repr=False)
 class Detection:
     "The score of one image, and what follows from it and a threshold."
@@ -137,7 +137,7 @@ _COLOURS = plt.get_cmap('viridis')(np.linspace(0, 1, 256))[:, :3]
 _OPACITY = .85 * np.linspace(0, 1, 256)[:, None] ** 2
 OVERLAY = ListedColormap(_OPACITY * _COLOURS + (1 - _OPACITY) * .5, 'overlay') # over a grey image
 
-
+# %% ../nbs/use/02_detection.ipynb #a10459cb
 def colour_range(
     detections:Sequence[Detection], # at least one
 ) -> tuple[float, float]: # lowest and highest value of the colours
@@ -152,7 +152,7 @@ def colour_range(
             highest = max(highest, detection.threshold.value)
     return lowest, highest
 
-
+# %% ../nbs/use/02_detection.ipynb #65dc31fa
 _ROWS = 256 # of a picture mixed at a time: a pixel takes a hundred bytes while it is mixed
 
 
@@ -165,7 +165,7 @@ def _mixed(pixels, anomaly, scale):
     mixed = opacity * _COLOURS[level] + (1 - opacity) * pixels / 255
     return np.uint8(np.round(255 * mixed))
 
-
+# %% ../nbs/use/02_detection.ipynb #ce0ac8d3
 def overlay(
     detection:Detection,
     scale:tuple[float, float]|None=None, # by default its own
@@ -186,7 +186,7 @@ def _default_title(detection):
     name = figure_text(Path(detection.name).name)
     return f'{name}\n{detection.score:.2f} {detection.prediction}'
 
-
+# %% ../nbs/use/02_detection.ipynb #e070eba5
 def show_detections(
     detections:Sequence[Detection], # a handful
     titles:Sequence[str]|None=None, # by default name, score and prediction
@@ -224,7 +224,7 @@ def _domain_message(detections, median):
         'false alarms does not hold here; calibrate(normal_images) with images of this kind.'
     )
 
-
+# %% ../nbs/use/02_detection.ipynb #afc7cca9
 def _passing_message(detections, names):
     others = ', and others' if len(names) > 5 else ''
     return (
@@ -232,7 +232,7 @@ def _passing_message(detections, names):
         f'the calibration images, so inspect them: {", ".join(names[:5])}{others}.'
     )
 
-
+# %% ../nbs/use/02_detection.ipynb #bd825d94
 def warn_if_unreliable(
     detections:Sequence[Detection], # at least one, with the same threshold
 ) -> None:
