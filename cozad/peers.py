@@ -74,7 +74,7 @@ class _TimmNetwork(nn.Module):
         maps = self.backbone(normalise(pixels, self.backbone.mean, self.backbone.std))
         return [maps[i] for i in self.indices]
 
-
+# %% ../nbs/evidence/14_peers.ipynb #9ed3f1f9
 def register_backbone(
     backbone:Backbone,
 ) -> str: # the name under which timm now knows it
@@ -120,7 +120,7 @@ WEIGHTS = {name: f'{file} goes {where}' for name, (file, where) in _FILES.items(
     'Glass': _DTD,
 }
 
-
+# %% ../nbs/evidence/14_peers.ipynb #781aeeff
 @contextmanager
 def _weights_explained(name):
     "Say which file is missing when weights cannot be had."
@@ -132,7 +132,7 @@ def _weights_explained(name):
         where = WEIGHTS.get(name, f'those of its backbone go {_HUB}; or give it one of yours')
         raise ValueError(f'{name} lacks its weights ({error}): {where}.') from error
 
-
+# %% ../nbs/evidence/14_peers.ipynb #bf31c390
 def make_peer(
     name:str, # of a class in anomalib.models
     backbone:Backbone|None=None, # in place of anomalib's own, where the class takes one
@@ -159,7 +159,7 @@ def make_peer(
     with _weights_explained(name):
         return model_class(**own | options)
 
-
+# %% ../nbs/evidence/14_peers.ipynb #a7089512
 def peer_protocol(
     model:Any, # from `make_peer`
 ) -> str: # 'one-class', 'few-shot' or 'zero-shot'
@@ -177,7 +177,7 @@ def _image_batch(samples, size, transform):
         image_path=[str(sample.path) for sample in samples],
     )
 
-
+# %% ../nbs/evidence/14_peers.ipynb #7367f774
 def _data_module(samples, size, batch_size, transform):
     "Normal images as Lightning wants them; every tenth of them serves as validation, too."
     loader = partial(
@@ -199,7 +199,7 @@ def _data_module(samples, size, batch_size, transform):
 
     return Normals()
 
-
+# %% ../nbs/evidence/14_peers.ipynb #a072ab05
 def _engine(folder, epochs):
     "The engine of anomalib on the CPU or one GPU, which stores no checkpoint and shows no bar."
     none = import_module('anomalib.callbacks').ModelCheckpoint(save_top_k=0)
@@ -209,7 +209,7 @@ def _engine(folder, epochs):
         enable_model_summary=False, **trainer,
     )
 
-
+# %% ../nbs/evidence/14_peers.ipynb #4c8f5ddc
 @contextmanager
 def seeded(seed):
     "Randomness of torch and NumPy from a seed; afterwards as before."
@@ -220,7 +220,7 @@ def seeded(seed):
         yield
     np.random.set_state(state)
 
-
+# %% ../nbs/evidence/14_peers.ipynb #8ad0abdc
 def fit_peer(
     model:Any, # from `make_peer`
     samples:Sequence[Sample], # normal images of one category
@@ -268,7 +268,7 @@ class Cost(NamedTuple):
     seconds:float # of all cores together
     megabytes:float # highest memory of the process meanwhile; NaN where it is not told
 
-
+# %% ../nbs/evidence/14_peers.ipynb #e793aa5a
 def _status(key):
     "A line of what Linux tells about this process, in MB; NaN elsewhere."
     try:
@@ -277,7 +277,7 @@ def _status(key):
         return math.nan
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
 
-
+# %% ../nbs/evidence/14_peers.ipynb #e9a1de4d
 def memory_now() -> float: # megabytes
     "The memory of this process, without what it could give back; NaN where it is not told."
     gc.collect()
@@ -286,7 +286,7 @@ def memory_now() -> float: # megabytes
         trim(0)
     return _status('VmRSS')
 
-
+# %% ../nbs/evidence/14_peers.ipynb #ad6188ed
 def cost_of(
     work:Callable[[], Any],
 ) -> tuple[Any, Cost]: # what the work returned, and its cost
