@@ -69,6 +69,17 @@ def licences(table):
     return f"{(table['needed by'] == 'cozad').sum()} packages for every user, {len(table)} in all"
 
 
+def times(table):
+    "Seconds of the notebooks, of the sample of mutants and of all checks together."
+    seconds = table.set_index('step').seconds
+
+    def of(start):
+        return seconds[seconds.index.str.startswith(start)].iloc[0]
+
+    return (f"notebooks {of('notebooks (make test)')} s, a sample of mutants "
+            f"{of('mutants of the code')} s, all checks {of('all of it')} s")
+
+
 TABLES = { # what: stored table, how it is put into words
     'kill -9, then resumed': ('crashes', kills),
     'mutants of the code': ('mutations', mutants),
@@ -77,6 +88,7 @@ TABLES = { # what: stored table, how it is put into words
     'many images': ('load_images', images),
     'versions': ('versions', versions),
     'licences': ('licences', licences),
+    'how long the checks take': ('ci_times', times),
 }
 
 
