@@ -33,6 +33,7 @@ import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,8 @@ KNOWN = Path(__file__).with_name('mutations_known.txt')
 RESULTS = ROOT/'nbs/results/mutations.csv'
 MODULES = (
     'contrastive', 'confidence', 'covariance', 'maml', 'objective', 'simplenet', 'metrics',
-    'threshold', 'training', 'evaluation', 'protocols', 'detector',
+    'threshold', 'training', 'evaluation', 'protocols', 'detector', 'detector_file',
+    'detector_parts', 'inference', 'checkpoints', 'map_metrics',
 )
 SECONDS = 90 # of the processor, for one mutant
 WAIT = 1200 # seconds for one mutant, whatever else the machine does
@@ -382,19 +384,22 @@ def choose(args, notebooks):
     return every, number
 
 
-def rows_of(results, number, known):
+def rows_of(results, number, known, seed):
     "A row for each module: mutants there are, tried, killed, and known to make no difference."
     rows = []
     for module, pairs in results.items():
         killed = sum(bool(answer) for _, answer in pairs)
+        tried = len(pairs) + known[module]
         rows.append(dict(
-            module=module, mutants=number[module], tried=len(pairs) + known[module],
-            killed=killed, equivalent=known[module], unexplained=len(pairs) - killed,
+            module=module, mutants=number[module], tried=tried, killed=killed,
+            equivalent=known[module], unexplained=len(pairs) - killed,
+            chosen='all' if tried == number[module] else f'seed {seed}',
+            date=datetime.now(UTC).date().isoformat(),
         ))
     return rows
 
 
-def save(rows, seed):
+def save(rows):
     "Store rows in the place of the older ones of the same modules."
     import pandas as pd
     from cozad.results import load_table, save_table
@@ -403,7 +408,7 @@ def save(rows, seed):
         older = load_table(RESULTS)[0]
         table = pd.concat([older[~older.module.isin(table.module)], table])
     table = table.sort_values('module', key=lambda names: names.map(MODULES.index))
-    save_table(table, RESULTS, dict(sample_seed=seed))
+    save_table(table, RESULTS, {})
 
 
 def arguments():
@@ -416,7 +421,10 @@ def arguments():
     parser.add_argument('--save', action='store_true', help=f'store the numbers in {RESULTS.name}')
     parser.add_argument('--tested', action='store_true', help='all notebooks are known to pass')
     parser.add_argument('--processes', type=int, default=2, help='notebooks at a time')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.save and args.match:
+        parser.error('--save stores all mutants of a module or a sample of them, no --match')
+    return args
 
 
 def main():
@@ -437,9 +445,9 @@ def main():
         return list(outcomes(notebooks[module], own, args.tested)) if own else []
 
     with ThreadPoolExecutor(args.processes) as pool:
-        rows = rows_of(dict(zip(modules, pool.map(tried, modules))), number, known)
+        rows = rows_of(dict(zip(modules, pool.map(tried, modules))), number, known, args.seed)
     if args.save:
-        save(rows, args.seed)
+        save(rows)
     for row in rows:
         print(*(f'{name} {value}' for name, value in row.items()), sep=', ')
     failed = sum(row['unexplained'] for row in rows)
