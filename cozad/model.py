@@ -53,9 +53,12 @@ def check_backbone(
     "Raise ValueError when the model was trained with other weights or options than these."
     check_options(backbone, model.config)
     if fingerprint(backbone) != model.weights:
+        way_out = f'load the backbone that it names, {model.config.backbone}.'
+        if backbone.name == model.config.backbone: # the same name, and other weights behind it
+            way_out = 'take the weights that this name had in training, or train again.'
         raise ValueError(
             'The model was trained with features of other weights than those of '
-            f"'{backbone.name}'; load the backbone that it names, {model.config.backbone}."
+            f"'{backbone.name}'; {way_out}"
         )
 
 # %% ../nbs/reference/29_model.ipynb #61112d90
