@@ -34,7 +34,8 @@ def kills(table):
 
 def mutants(table):
     share = 100 * table.killed.sum() / (table.tried - table.equivalent).sum()
-    return f'{table.tried.sum()} tried, {share:.1f} % of those that change a result noticed'
+    tried = f'{table.tried.sum()} of {table.mutants.sum()} in {len(table)} modules tried'
+    return f'{tried}, {share:.1f} % of those that change a result noticed'
 
 
 def pixels(table):
