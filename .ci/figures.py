@@ -77,8 +77,8 @@ def times(table):
     def of(start):
         return seconds[seconds.index.str.startswith(start)].iloc[0]
 
-    return (f"notebooks {of('notebooks (make test)')} s, a sample of mutants "
-            f"{of('mutants of the code')} s, all checks {of('all of it')} s")
+    return (f"notebooks {of('notebooks alone')} s, a sample of mutants "
+            f"{of('mutants of the code')} s, all checks with installation {of('all of it')} s")
 
 
 TABLES = { # what: stored table, how it is put into words
