@@ -21,7 +21,7 @@ from .datasets import read_sets
 from .images import Sample
 from .threshold import check_rate
 
-# %% ../nbs/reference/42_options.ipynb #c11a0002
+# %% ../nbs/reference/42_options.ipynb #a1828f0f
 _TYPES = get_type_hints(Config)
 SETTINGS = tuple(setting.name for setting in fields(Config)) # names of all fields
 
@@ -40,7 +40,7 @@ def _number(text):
 def _truth(text):
     return {'true': True, 'false': False}[text.lower()]
 
-
+# %% ../nbs/reference/42_options.ipynb #47af55f8
 def _whole_number_or_none(text):
     return None if text.lower() == 'none' else int(text)
 
@@ -55,7 +55,7 @@ def _edge_or_two(text):
         raise ValueError(text)
     return edges[0] if len(edges) == 1 else edges
 
-
+# %% ../nbs/reference/42_options.ipynb #99c1b610
 _PARSERS = { # type of a field: function from text, what is allowed in words
     str: (str, 'text'),
     int: (_whole_number, 'a whole number'),
@@ -66,7 +66,7 @@ _PARSERS = { # type of a field: function from text, what is allowed in words
     tuple[int, ...]: (_whole_numbers, 'whole numbers separated by commas, such as 2,3'),
 }
 
-
+# %% ../nbs/reference/42_options.ipynb #6c707473
 def parse_setting(
     text:str, # NAME=VALUE
     allowed:tuple[str, ...]=SETTINGS, # names of fields
@@ -88,7 +88,7 @@ def parse_setting(
     check_setting(name, parsed)
     return name, parsed
 
-# %% ../nbs/reference/42_options.ipynb #c11a0005
+# %% ../nbs/reference/42_options.ipynb #41adc24c
 COMMON = { # fields with an option of their own: help
     'backbone': "A timm name, 'lite0', or file.py:function.",
     'epochs': 'Passes over the training images.',
@@ -98,7 +98,7 @@ COMMON = { # fields with an option of their own: help
 }
 SET_HELP = 'Any other value of the configuration, such as sigma=0.02; may be given several times.'
 
-
+# %% ../nbs/reference/42_options.ipynb #94b9854b
 class Changes:
     "Changes to a configuration, from options. `config_options` adds the fields."
     settings:list[str] # each NAME=VALUE
@@ -120,7 +120,7 @@ class Changes:
             changes[name] = value
         return replace(config, **changes)
 
-
+# %% ../nbs/reference/42_options.ipynb #74c9491f
 def config_options(
     base:Config, # the configuration that a command begins with
     names:tuple[str, ...]=tuple(COMMON), # fields with an option of their own
@@ -138,13 +138,13 @@ def config_options(
     options.append(('settings', Annotated[list[str], setting], field(default_factory=list)))
     return make_dataclass('ConfigOptions', options, bases=(Changes,), frozen=True)
 
-
+# %% ../nbs/reference/42_options.ipynb #dcdcb7ea
 SCORING = (*(option.name for option in fields(ScoringConfig)), 'bits') # of another camera
 ScoringOptions = config_options(
     Config(), names=(), set_help=f"A value of the scoring: {' or '.join(SCORING)}.",
 )
 
-# %% ../nbs/reference/42_options.ipynb #c11a0008
+# %% ../nbs/reference/42_options.ipynb #37fb4cfc
 def expand(
     command:Callable, # some parameters are annotated with a class of options
 ) -> Callable: # the same with the fields of these classes as parameters
@@ -173,7 +173,7 @@ def expand(
     run.__annotations__ = {p.name: p.annotation for p in keyword}
     return run
 
-
+# %% ../nbs/reference/42_options.ipynb #fa44c45b
 def _is_group(annotation):
     return isinstance(annotation, type) and hasattr(annotation, '__dataclass_fields__')
 
@@ -188,7 +188,7 @@ def _as_parameter(option, annotation):
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(option.name, kind, default=default, annotation=annotation)
 
-# %% ../nbs/reference/42_options.ipynb #72000008
+# %% ../nbs/reference/42_options.ipynb #6d286876
 @dataclass(frozen=True)
 class SetOptions:
     "Sets, and which of their categories."
@@ -210,7 +210,7 @@ class SetOptions:
             raise ValueError('--categories names no category; leave it out to take all.')
         return read_sets(self.sets, [name for name in names if name])
 
-
+# %% ../nbs/reference/42_options.ipynb #e4c638a1
 @dataclass(frozen=True)
 class TransferOptions:
     "Sets to train on and sets to test on."
@@ -221,7 +221,7 @@ class TransferOptions:
         help='A set to test on, as READER:ROOT; may be given several times.',
     )]
 
-
+# %% ../nbs/reference/42_options.ipynb #462dbd56
 @dataclass(frozen=True)
 class RunOptions:
     "How many runs, and how many at a time."
@@ -234,7 +234,7 @@ class RunOptions:
             if value < 1:
                 raise ValueError(f'--{name} is {value}, but it must be at least 1.')
 
-
+# %% ../nbs/reference/42_options.ipynb #ac3f99e6
 @dataclass(frozen=True)
 class ThresholdOptions:
     "Where the threshold comes from."
