@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Read what a reader reads: words that we coined, and tables that leave out rows or columns.
+"""Read what a reader reads: words that we coined, broken formulas, tables with parts left out.
 
     .ci/prose.py [file ...]     by default notebooks, modules and the texts at the top
 
 The words of the field are used for the things of the field; the list below holds what was once
-said instead. A stored table must show every row and column (`show_table` of cozad.plots does).
+said instead. A stored table must show every row and column (`show_table` of cozad.plots does). In a
+formula a command has one backslash, no character of the text was lost to an escape (`\\t` of
+`\\tau`), every dollar sign has its partner, and no command stands outside.
 The last line reads `N passed, N failed`.
 """
 import json
@@ -41,6 +43,9 @@ COINED = { # a word of our own: the field's
 }
 PATTERN = re.compile('|'.join(rf'\b(?:{word})\b' for word in COINED), re.I)
 ELIDED = re.compile(r'\[\d+ rows x \d+ columns\]|\d+ rows × \d+ columns|\.\.\.</td>')
+CODE = re.compile(r'```.*?```|`[^`\n]*`|<pre.*?</pre>', re.S)
+FORMULA = re.compile(r'\$\$.*?\$\$|\$[^$]*\$', re.S)
+CONTROL = re.compile('[\x00-\x09\x0b-\x1f]')
 ALLOWED = { # file: words that it must name, as names of old files and of random generators
     'nbs/reference/01_runtime.ipynb': {'nudge'},
     'cozad/runtime.py': {'nudge'},
@@ -74,6 +79,28 @@ def outputs(file):
                 yield f'output of cell {number}', ''.join(data.get(kind, ''))
 
 
+def broken_formulas(markdown):
+    "What is wrong with the formulas of a markdown cell: phrases."
+    text = CODE.sub('', markdown)
+    if CONTROL.search(text):
+        yield 'a character that an escape has made'
+    if text.count('$') % 2:
+        yield 'a dollar sign without its partner'
+    inside = ' '.join(FORMULA.findall(text))
+    for command in re.findall(r'(?<!\\)\\\\[a-z]{2,}', inside):
+        yield f'{command!r} with two backslashes'
+    for command in re.findall(r'\\[a-zA-Z]{2,}', FORMULA.sub('', text)):
+        yield f'{command!r} outside of a formula'
+
+
+def formulas(file):
+    "Sentences about the formulas of a notebook."
+    for number, cell in enumerate(json.loads(file.read_text(encoding='utf-8'))['cells']):
+        if cell['cell_type'] == 'markdown':
+            for phrase in broken_formulas(''.join(cell['source'])):
+                yield f'cell {number}: {phrase}'
+
+
 def findings(file):
     "Sentences about a file."
     name = file.relative_to(ROOT).as_posix()
@@ -82,6 +109,7 @@ def findings(file):
         for word in {match[0] for match in PATTERN.finditer(text)} - allowed:
             yield f'{name}, {place}: {word!r}'
     if file.suffix == '.ipynb':
+        yield from (f'{name}, {sentence}' for sentence in formulas(file))
         for place, text in outputs(file):
             if ELIDED.search(text):
                 yield f'{name}, {place}: a table with rows, columns or texts left out'
