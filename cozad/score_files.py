@@ -9,6 +9,7 @@ __all__ = ['PATH_NAMES', 'SCORE_NAMES', 'MAP_NAMES', 'MAP_SUFFIXES', 'ScoredImag
 # %% ../nbs/reference/41_score_files.ipynb #64e5dc35
 import functools
 import math
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def _array_map(file):
     except ValueError as error:
         raise ValueError(f'{file} holds no array of numbers: {error}') from error
 
-
+# %% ../nbs/reference/41_score_files.ipynb #0fda3ec1
 _READERS = {'.npy': _array_map, '.exr': _exr_map}
 
 
@@ -129,27 +130,58 @@ def read_map(
     return _as_map(array, file)
 
 # %% ../nbs/reference/41_score_files.ipynb #e8d0aaf5
+_DAMAGED = (*UNREADABLE, EOFError, BadZipFile, zlib.error)
+
+
 def _open_archive(file):
     "An archive of arrays. Raises ValueError for another file."
     try:
         archive = np.load(file, allow_pickle=False)
-    except (*UNREADABLE, EOFError, BadZipFile) as error:
+    except _DAMAGED as error:
         archive = error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(f'{file} is no archive of arrays; np.savez writes one.')
     return archive
 
 
+def _array_of(archive, file, key):
+    "One array of an archive. Raises ValueError for a damaged one, or one of objects."
+    try:
+        return np.atleast_1d(archive[key])
+    except _DAMAGED as error:
+        raise ValueError(f'{file}: the array {key} cannot be read: {error}') from None
+
+
 @functools.lru_cache(maxsize=1) # maps are asked for in order, category by category
+def _maps_in_state(file, key, state): # of the file; a changed file is read again
+    with _open_archive(file) as archive:
+        return _array_of(archive, file, key)
+
+
 def _maps_of_archive(file, key):
     "One array of maps, read once for all its images."
-    with _open_archive(file) as archive:
-        return archive[key]
+    state = Path(file).stat()
+    return _maps_in_state(file, key, (state.st_size, state.st_ino, state.st_mtime_ns))
 
 
 def _map_of_archive(file, key, number):
     "The map of one image."
     return _as_map(_maps_of_archive(file, key)[number], f'{file}, map {number}')
+
+# %% ../nbs/reference/41_score_files.ipynb #395b154f
+def _texts(array):
+    "Paths as text; bytes are read as UTF-8."
+    array = array.ravel()
+    if array.dtype.kind == 'S':
+        return np.char.decode(array, 'utf-8', 'surrogateescape')
+    return array.astype(str)
+
+
+def _numbers(array, file):
+    "Scores as numbers; NaN is a missing one. Raises ValueError for infinity, and for no numbers."
+    if array.dtype.kind not in 'buif' or np.isinf(array).any():
+        raise ValueError(f'{file}: its scores are no finite numbers (of type {array.dtype}).')
+    return array.astype(float).ravel()
 
 
 def _check_lengths(file, paths, scores, map_count):
@@ -162,7 +194,7 @@ def _check_lengths(file, paths, scores, map_count):
 def read_archive(
     file:Path|str, # .npz with paths, and with scores or maps
 ) -> list[ScoredImage]:
-    "Scores and maps of many images. Raises ValueError for missing or unequal arrays."
+    "Scores and maps of many images. Raises ValueError for missing, unequal or damaged arrays."
     with _open_archive(file) as archive:
         names = archive.files
         path, score = _name_among(names, PATH_NAMES), _name_among(names, SCORE_NAMES)
@@ -171,8 +203,8 @@ def read_archive(
             raise ValueError(
                 f"{file} has the arrays {', '.join(names)}; it needs paths, and scores or maps."
             )
-        paths = archive[path].astype(str).ravel()
-        scores = None if score is None else archive[score].astype(float).ravel()
+        paths = _texts(_array_of(archive, file, path))
+        scores = None if score is None else _numbers(_array_of(archive, file, score), file)
     map_count = None if of_maps is None else len(_maps_of_archive(file, of_maps))
     _check_lengths(file, paths, scores, map_count)
     records = []
