@@ -21,7 +21,7 @@ from pathlib import Path
 # %% ../nbs/reference/00_files.ipynb #3803c032
 def cache_dir() -> Path: # not created here; whoever writes creates it
     "Where cozad keeps what it can compute again: `$COZAD_CACHE`, or `~/.cache/cozad`."
-    return Path(os.environ.get('COZAD_CACHE') or '~/.cache/cozad').expanduser()
+    return Path(os.path.expanduser(os.environ.get('COZAD_CACHE') or '~/.cache/cozad'))
 
 # %% ../nbs/reference/00_files.ipynb #e0f20002
 UNREADABLE = ( # what reading a file can raise, whatever it holds
@@ -108,7 +108,9 @@ def reserve(
     "Take the room of a file on its disk. Raises OSError when there is none."
     if hasattr(os, 'posix_fallocate'): # not on macOS and Windows
         with naming(path), open(path, 'r+b') as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, os.fstat(file.fileno()).st_size))
+            size = os.fstat(file.fileno()).st_size
+            if size: # a length of 0 is an error
+                os.posix_fallocate(file.fileno(), 0, size)
 
 # %% ../nbs/reference/00_files.ipynb #9825af23
 def _nearest_existing(path):

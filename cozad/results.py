@@ -57,6 +57,7 @@ _OLD_PATTERNS = { # column: pattern of old values, and what takes its place
     'method': (r'^memory, (\d+ images?)$', r'memory bank, \1'),
     'metric': (r'^I-AUROC, (\d) rings$', r'I-AUROC, border \1'),
 }
+_NAME_COLUMNS = ('target', 'category') # texts, even where all are numbers or one is 'NA'
 _OLD_COLUMNS = {'told_apart': 'accuracy', 'marked': 'outliers', 'rings': 'border'}
 
 
@@ -97,8 +98,12 @@ def load_table(
         described = path.with_suffix('.json').name
         raise ValueError(f'{path} is not the table that {described} describes; '
                          'write both anew, or take both from one source.')
+    table = pd.read_csv(path)
+    texts = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column in set(_NAME_COLUMNS) & set(table):
+        table[column] = texts[column].where(texts[column] != '') # nothing is NaN, as elsewhere
     short = {k: v for k, v in settings.items() if k in ('epochs', 'patches', 'seed')}
-    return translate_old_names(pd.read_csv(path)), environment | short
+    return translate_old_names(table), environment | short
 
 # %% ../nbs/reference/02_results.ipynb #1abb8dfc
 def save_results(
