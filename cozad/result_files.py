@@ -46,7 +46,7 @@ def anomalous_patches(
         raise ValueError(
             'Masks and boxes need a threshold, and the detector has none: '
             'calibrate(normal_images) sets one.')
-    above = detection.patches > detection.threshold.value
+    above = detection.patches.double() > detection.threshold.value # as precise as the score
     border = detection.config.ignore_border
     return F.pad(inner_patches(above, border), [border] * 4).numpy()
 

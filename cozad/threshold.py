@@ -68,7 +68,7 @@ class Threshold:
         self,
         level:float=.95, # share of all choices of calibration images
     ) -> tuple[float, float]: # NaN where it cannot be said
-        "Between which values the true share of false alarms lies."
+        "Where the true share of false alarms lies, for images drawn independently of each other."
         above = self._above(self.value) + 1
         n = len(self.calibration_scores)
         if above > n:
@@ -144,9 +144,12 @@ def threshold_from_labels(
     scores:Sequence[float], # image scores
     labels:Sequence[int], # 0 normal, 1 anomalous
 ) -> Threshold:
-    "The threshold of the best F1. Raises ValueError when a class is missing."
+    "The threshold of the best F1. Raises ValueError for other labels, or when a class is missing."
     scores = np.asarray(scores, float).ravel()
-    labels = np.asarray(labels).ravel().astype(int)
+    labels = np.asarray(labels).ravel()
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError('Labels are 0 for a normal image, 1 for an anomalous one, and no other.')
+    labels = labels.astype(int)
     f1, value = best_f1(labels, scores)
     if math.isnan(f1):
         raise ValueError(
