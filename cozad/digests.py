@@ -47,7 +47,7 @@ def from_text(
         raise ValueError(f'{len(joined)} bytes are not a number of digests of 8 bytes.')
     return [joined[first:first + 8] for first in range(0, len(joined), 8)]
 
-
+# %% ../nbs/reference/31_digests.ipynb #504c95c7
 def _file_state(path):
     "Size, number and times of a file, which change when somebody writes it; [] when it is absent."
     try:
