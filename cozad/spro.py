@@ -49,7 +49,7 @@ def auspro(
         gains += [_region_gain(region, scores, normal, limit) for region in of_image]
     return float(np.mean(gains)) if gains else math.nan
 
-
+# %% ../nbs/reference/36_spro.ipynb #08882a0e
 def _pixels(regions):
     return [region.pixels for region in regions]
 
@@ -110,7 +110,7 @@ def read_saturations(
             f'{file} is missing or no list of defects, such as [{{"pixel_value": 255, '
             '"saturation_threshold": 1.0, "relative_saturation": true}].') from e
 
-
+# %% ../nbs/reference/36_spro.ipynb #88382a30
 def read_regions(
     sample:Sample, # an image of MVTec LOCO
     saturations:dict[int, Saturation], # from `read_saturations`
@@ -129,7 +129,7 @@ def read_regions(
         regions.append(Region(pixels, max(area, 1)))
     return regions
 
-
+# %% ../nbs/reference/36_spro.ipynb #cc3f41b0
 def loco_spro(
     samples:Sequence[Sample], # the test images of one category
     maps:Sequence[ArrayLike], # their maps, of any size
@@ -137,6 +137,8 @@ def loco_spro(
     limit:float=.05, # largest false-alarm rate
 ) -> dict[str, float]: # kind of anomaly -> AU-sPRO, and 'mean' over the kinds
     "AU-sPRO for each kind of anomaly beside the normal images, as the authors report it."
+    if len(samples) != len(maps):
+        raise ValueError(f'loco_spro: there are {len(samples)} images and {len(maps)} maps.')
     regions = [read_regions(sample, saturations) for sample in samples]
     shapes = {region.pixels.shape for of_image in regions for region in of_image}
     if len(shapes) != 1:
