@@ -82,8 +82,10 @@ def ring_distance(
     outer:int=5, # at most
     distance:str='cosine', # or 'Euclid'
 ) -> Tensor: # (B, h, w)
-    "Mean distance to the patches on a square ring. Raises ValueError for one patch."
+    "Mean distance to the patches on a square ring. Raises ValueError for one patch, or no ring."
     inner = min(inner, _half(patches))
+    if outer < inner:
+        raise ValueError(f'There is no ring from {inner} to {outer} patches away.')
     scores = []
     for image in patches:
         for distances, apart in _pairs(image, distance):
