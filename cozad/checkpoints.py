@@ -75,7 +75,7 @@ def _digest(content):
 
 
 def _images_digest(features):
-    "Which images a run learns from, and in which order."
+    "Which images a run learns from, by category and path, and in which order."
     lines = [f'{sample.category} {sample.path}' for sample in features.samples]
     text = '\n'.join(lines).encode(errors='surrogatepass') # names need not be UTF-8
     return hashlib.blake2b(text, digest_size=8).hexdigest()
