@@ -22,7 +22,7 @@ from .ignored_region import WHOLE, Regions
 from .images import Sample, height_and_width, to_tensor
 from .inference import ScoringPipeline, assemble_pipeline
 from .model import Model
-from .networks import check_named_by_file
+from .networks import leads_elsewhere
 from .pixels import open_image
 from .runtime import default_device, make_generator
 from .threshold import Threshold
@@ -77,7 +77,7 @@ class DetectorParts(BaseEstimator):
         config = model.config if model else self.config or Config()
         name = self.backbone or config.backbone
         if name not in (self.backbone, getattr(self.config, 'backbone', None)):
-            check_named_by_file(name, 'The model')
+            _check_named_by_model(name)
         key = (name, config.layers, config.padding, config.activated)
         if getattr(self, '_backbone_key', None) != key:
             self._loaded_backbone = load_backbone(*key).to(default_device())
@@ -116,6 +116,14 @@ class DetectorParts(BaseEstimator):
         return {'text/plain': repr(self), 'text/html': self._repr_html_()}
 
 # %% ../nbs/reference/33_detector_parts.ipynb #050df085
+def _check_named_by_model(name):
+    "Raise ValueError for a backbone that only the user may name."
+    if leads_elsewhere(name):
+        raise ValueError(
+            f"The model asks for the backbone '{name}', which can run code: if you trust it, "
+            'name it yourself with backbone=.')
+
+
 def _is_made_of(pipeline, parts):
     "Whether a pipeline has these very parts."
     own = (pipeline.model, pipeline.backbone, pipeline.regions)
