@@ -71,11 +71,15 @@ def _raise(error):
 def files_below(
     root:Path,
 ) -> Iterator[Path]: # hidden ones too, in no order
-    "All files in a folder and below it; linked folders are followed, but not in a circle."
+    "All files in a folder and below it; linked folders are followed, and none is entered twice."
     visited = set()
     for place, folders, names in os.walk(root, onerror=_raise, followlinks=True):
-        visited.add(os.path.realpath(place))
-        folders[:] = [f for f in folders if os.path.realpath(os.path.join(place, f)) not in visited]
+        real = os.path.realpath(place)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders.sort() # so that the same links are followed on every machine
         yield from (Path(place)/name for name in names)
 
 

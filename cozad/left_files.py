@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 import pandas as pd
+from .files import user_path
 from .image_files import files_below, image_suffixes, images_below, is_hidden
 from .images import Sample
 from .masks import MASK_FOLDERS, called_after, image_names, mask_files, split_masks
@@ -75,7 +76,7 @@ def left_files(
     samples:Iterable[Sample], # what was read
 ) -> pd.DataFrame: # columns file and reason, sorted by file
     "The files below a folder that no sample names, and why."
-    root = Path(root).expanduser()
+    root = user_path(root)
     root = root if root.is_dir() else root.parent
     samples = list(samples)
     taken = {os.path.abspath(file) for s in samples for file in (s.path, *mask_files(s.mask))}

@@ -9,6 +9,7 @@ __all__ = ['NOT_NORMAL', 'LayoutWarning', 'list_normal_images']
 import warnings
 from pathlib import Path
 from typing import Any
+from .files import user_path
 from .image_files import images_below, list_folders
 from .images import is_single_image, list_images
 from .masks import MASK_FOLDERS, split_masks
@@ -32,7 +33,7 @@ def list_normal_images(
 ) -> list: # single images, as from `list_images`
     "Images to learn from. Raises ValueError for a folder that holds other images or masks too."
     if isinstance(images, (str, Path)) and not is_single_image(images):
-        return _images_of_folder(Path(images).expanduser(), choose)
+        return _images_of_folder(user_path(images), choose)
     if isinstance(images, (list, tuple)):
         return [single for entry in images for single in list_normal_images(entry, choose)]
     return list_images(images)

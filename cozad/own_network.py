@@ -43,9 +43,10 @@ def _chosen_maps(maps, layers, name):
     if not isinstance(maps, Sequence):
         raise ValueError(f"The network of '{name}' returns a {type(maps).__name__}, "
                          'not a list of maps, of layers 1, 2, 3 and so on.')
-    if len(maps) < max(layers):
+    absent = [layer for layer in layers if not 1 <= layer <= len(maps)]
+    if absent:
         raise ValueError(f"The network of '{name}' returns {len(maps)} maps, so it has no "
-                         f'layer {max(layers)}; choose among 1 to {len(maps)}.')
+                         f'layer {absent[-1]}; choose among 1 to {len(maps)}.')
     chosen = [maps[layer - 1] for layer in layers]
     shapes = [tuple(getattr(m, 'shape', ())) for m in chosen]
     if any(len(shape) != 4 for shape in shapes):

@@ -19,6 +19,7 @@ from urllib.request import url2pathname
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+from .files import user_path
 from .image_files import load_plugins
 from .runtime import in_threads
 
@@ -32,7 +33,7 @@ def local_path(
     "A path on this machine. Raises ValueError for an address elsewhere."
     address = _ADDRESS.match(str(path))
     if not address:
-        return Path(path).expanduser()
+        return user_path(path)
     if address[1].lower() == 'file':
         return Path(url2pathname(urlsplit(str(path)).path))
     raise ValueError(f"'{path}' is not on this machine; download it and give its path.")
@@ -205,6 +206,7 @@ def image_array(
         image = image.detach().cpu()
         image = image.float() if image.is_floating_point() else image # NumPy has no bfloat16
     values = np.asarray(image)
+    values = values.astype(values.dtype.newbyteorder('='), copy=False) # the bytes in our order
     shape = values.shape
     if len(shape) == 3 and shape[0] in (1, 3, 4) and shape[2] not in (1, 3, 4):
         values = np.moveaxis(values, 0, -1)
