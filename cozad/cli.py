@@ -109,7 +109,12 @@ def reproduce_command(
     """
     config = changes.apply(DEMO if small else Config(), WITHOUT_SEED)
     usable_folder(out)
-    show(f"absent: {', '.join(missing_sets(data)) or 'nothing'}")
+    absent = missing_sets(data)
+    if data is not None and absent == missing_sets(None):
+        raise ValueError(
+            f"'{data}' holds none of the paper's sets; name the folder that holds them, each in a "
+            f"folder of its own such as {data/'visa'}, or leave --data out for the textures.")
+    show(f"absent: {', '.join(absent) or 'nothing'}")
     options = ReproductionOptions(config, runs.seeds, ablations, runs.jobs)
     table = reproduce(data, out, options)
     show(f'{outcome(compare_with_paper(table))}\nTables, curves and maps: {out}')
