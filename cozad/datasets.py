@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from .benchmark_readers import read_dagm, read_ksdd, read_ksdd2, read_rsdd, read_visa
+from .files import user_path
 from .images import Sample
 from .index_file import read_meta, read_realiad
 from .names import path_text
@@ -53,7 +54,7 @@ def _without_reader(spec):
     "The sentence for a set without reader or root: how the folder could be read, if it is one."
     about = f"'{path_text(spec)}' is not READER:ROOT"
     readers = f"READER is one of {', '.join(READERS)}."
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     if not folder.is_dir():
         return f'{about}, such as folder:photos or mvtec:data/mvtec; {readers}'
     root = folder.parent if folder.name.lower() in NORMAL_FOLDERS else folder
@@ -89,7 +90,7 @@ def read_sets(
     "Sets by their folders' names. Raises ValueError for a name twice, or a category in none."
     sets = {}
     for spec in specs:
-        name = Path(spec.partition(':')[2]).expanduser().resolve().name
+        name = user_path(spec.partition(':')[2]).resolve().name
         if name in sets:
             raise ValueError(f"Two sets are called '{name}'; rename the folder of one.")
         sets[name] = read(spec)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .defects import DEFECTS, TEXTURE_SIZE, add_defect
-from .files import cache_dir, owner, remove_abandoned
+from .files import UNREADABLE, cache_dir, owner, remove_abandoned
 
 # %% ../nbs/reference/19_textures.ipynb #7a2ac6ad
 PHOTOGRAPHS = { # category: name in skimage.data, rows, columns, its pixels per pixel of ours
@@ -122,6 +122,14 @@ def _write_textures(root, seed, note):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _is_ours(made):
+    "Whether a file is the note of a benchmark, of any version and seed."
+    try:
+        return json.loads(made.read_text())['made_by'] == 'cozad.textures'
+    except UNREADABLE:
+        return False
+
+
 def make_textures(
     root:Path|None=None, # where to put them; by default in `cache_dir()`
     seed:int=0, # other crops, other defects
@@ -131,9 +139,9 @@ def make_textures(
     root = Path(root) if root else cache_dir()/name
     note = json.dumps(dict(made_by='cozad.textures', version=VERSION, seed=seed))
     made = root/'made.json'
-    if made.is_file():
-        if made.read_text() == note:
-            return root
+    if made.is_file() and made.read_text(errors='replace') == note:
+        return root
+    if _is_ours(made):
         shutil.rmtree(root)
     elif root.is_dir() and any(root.iterdir()):
         raise ValueError(f'{root} holds something else; name an empty or a new folder.')
